@@ -36,10 +36,16 @@ const (
 	ApprovalNone   Approval = "none"   // for nothing
 	ApprovalBorrow Approval = "borrow" // before a role is used
 	ApprovalWrite  Approval = "write"  // before the gateway sends what may change something; with keys withheld only
+	ApprovalCall   Approval = "call"   // before the gateway sends what the ExemptPolicy does not allow; likewise
 )
 
 // Approvals are all approvals.
-func Approvals() []Approval { return []Approval{ApprovalNone, ApprovalBorrow, ApprovalWrite} }
+func Approvals() []Approval {
+	return []Approval{ApprovalNone, ApprovalBorrow, ApprovalWrite, ApprovalCall}
+}
+
+// IsOfCalls reports whether the gateway asks a person about single calls. It sees them with keys withheld only.
+func (a Approval) IsOfCalls() bool { return a == ApprovalWrite || a == ApprovalCall }
 
 // Keys says whether the agent is lent AWS keys.
 type Keys string
@@ -141,7 +147,7 @@ func (c *Connection) IsRestricted() bool {
 func (c *Connection) IsLike(other *Connection) bool {
 	isSame := func(a, b ConnectionRole) bool { return a.ID == b.ID }
 	return c.Access == other.Access && c.SessionPolicy == other.SessionPolicy && c.Keys == other.Keys &&
-		c.Approval == other.Approval && slices.Equal(c.AllowedActions, other.AllowedActions) &&
+		c.Approval == other.Approval && c.ExemptPolicy == other.ExemptPolicy && slices.Equal(c.AllowedActions, other.AllowedActions) &&
 		(c.Roles == nil) == (other.Roles == nil) && slices.EqualFunc(c.Roles, other.Roles, isSame)
 }
 
@@ -163,10 +169,11 @@ func (c *Connection) check(path string, p *problems) {
 	p.check(path+"keys", CheckKeys(c.Keys))
 	p.check(path+"approval", CheckApproval(c.Approval))
 	c.checkActions(path, p)
-	if c.Approval == ApprovalWrite && c.Keys != KeysWithheld {
-		p.add(path+"approval", "write is possible only with keys %s: the gateway sees what an agent changes, and AWS keys "+
-			"work without it", Quote(string(KeysWithheld)))
+	if c.Approval.IsOfCalls() && c.Keys != KeysWithheld {
+		p.add(path+"approval", "%s is possible only with keys %s: the gateway sees what an agent calls, and AWS keys "+
+			"work without it", c.Approval, Quote(string(KeysWithheld)))
 	}
+	c.checkExempt(path, p)
 	switch {
 	case c.Access == AccessPolicy && c.SessionPolicy == "":
 		p.add(path+"session_policy", "is required with access policy: an IAM policy document")
@@ -238,6 +245,10 @@ func (c *Connection) facts(facts Facts) {
 	}
 	if c.Approval != ApprovalNone {
 		words = append(words, "approval "+string(c.Approval))
+	}
+	if c.ExemptPolicy != "" {
+		words = append(words, fmt.Sprintf("exempt_policy of %d characters, sha256 %s", len(c.ExemptPolicy),
+			HashPolicy(c.ExemptPolicy)))
 	}
 	facts["connections."+c.IntegrationName] = strings.Join(words, ", ")
 }

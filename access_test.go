@@ -74,7 +74,7 @@ func TestWhatIsWrongInASessionPolicyIsNamed(t *testing.T) {
 		statement(`"Effect":"Deny","Action":"*","Resource":"*","Condition":{"Bool":{"a:b":1,"a:b":2}}`): `["a:b"]: is given twice`,
 		statement(`"Effect":"Deny","Action":"*","Resource":"*","a.b":1`):                                `.Statement[1]["a.b"]: is not an element`,
 		strings.Replace(allowRead, "s3:Get*", "s3:"+strings.Repeat("x", 2000), 1):                       ": has 2087 characters",
-		strings.Replace(allowRead, "s3:Get*", "s3:"+strings.Repeat("x", 100_000), 1):                    "STS takes a session policy of at most",
+		strings.Replace(allowRead, "s3:Get*", "s3:"+strings.Repeat("x", 100_000), 1):                    "; STS takes at most 2048 characters",
 		strings.Repeat("[", 60_000): ": is not JSON",
 		`{"Version":"2012-10-17","Statement":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}`: ".Statement[0]: must be",
 	} {

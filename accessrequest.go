@@ -30,8 +30,8 @@ type AccessRequest struct {
 	CreatedAt       time.Time
 	ExpiresAt       time.Time // until when it can be decided
 
-	Writes bool       // it is about changing something through the gateway, and not about borrowing the role
-	Call   *AskedCall // the call that asked; nil: the agent asked by itself
+	About Approval   // what the agent asked about: borrowing the role, or writes or calls through the gateway
+	Call  *AskedCall // the call that asked; nil: the agent asked by itself
 
 	Decision   Decision
 	DecidedAt  time.Time   // zero: nobody has decided
@@ -44,7 +44,7 @@ type AccessRequest struct {
 	Granted       time.Duration // never longer than Duration
 	GrantedAccess Access        // never wider than Access
 	EndsAt        time.Time     // of the grant; zero: there is none
-	Narrowed      Narrowed      // what of the writes was granted
+	Narrowed      Narrowed      // what of the writes or calls was granted
 
 	EndedAt time.Time // when a person ended it before; zero: nobody did
 	EndedBy string
@@ -188,7 +188,7 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 				Quote(string(with.Access)), r.Access, inWords(r.Grantable()))
 		}
 	}
-	with.Narrowed.check(r.Writes, &p)
+	with.Narrowed.check(r.About, &p)
 	if with.OnlyCall {
 		only, ok := r.Call.Only()
 		switch {
@@ -216,7 +216,7 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 // Grantable returns the accesses that an approval may give: none is wider than the one that the agent asked for.
 func (r *AccessRequest) Grantable() []Access {
 	return slices.DeleteFunc(Accesses(), func(a Access) bool {
-		return a != r.Access && r.Writes || a != r.Access && (a == AccessPolicy || !a.narrows(r.Access))
+		return a != r.Access && r.About.IsOfCalls() || a != r.Access && (a == AccessPolicy || !a.narrows(r.Access))
 	})
 }
 
@@ -312,8 +312,8 @@ func (r *AccessRequest) Facts() Facts {
 		facts["granted_duration"], facts["granted_access"] = ShortDuration(r.Granted), string(r.GrantedAccess)
 		facts["ends_at"] = expiry(r.EndsAt)
 	}
-	if r.Writes {
-		facts["writes"] = "true"
+	if r.About != ApprovalBorrow {
+		facts["about"] = string(r.About)
 	}
 	if r.Call != nil {
 		facts["call"] = r.Call.String()

@@ -90,6 +90,9 @@ type Connection struct {
 	Roles    []ConnectionRole
 	Keys     Keys     // whether the agent is lent AWS keys
 	Approval Approval // for what a person has to approve
+	// ExemptPolicy allows the calls that need no approval, as ParseExemptPolicy returns it; empty unless Approval is
+	// ApprovalCall. Every other call waits for a person; with an empty one, all do.
+	ExemptPolicy string
 	// AllowedActions are the actions of IAM that return credentials, and that the gateway sends all the same.
 	AllowedActions []string
 }

@@ -18,14 +18,14 @@ type OpenRequest struct {
 	Access      Access    // granted; of a pending one, asked for
 	Approved    bool      // else it is pending
 	Until       time.Time // the end of the grant, or of the question
-	Writes      bool      // it is about changing something, and not about borrowing
-	Narrowed    Narrowed  // of an approval of writes, what it is for
+	About       Approval  // what the agent asked about: borrowing, writes or calls
+	Narrowed    Narrowed  // of an approval of writes or calls, what it is for
 }
 
 // Open returns what lending has to know of the request, if it is pending or approved unless its time is over.
 func (r *AccessRequest) Open() OpenRequest {
 	open := OpenRequest{ID: r.ID, Integration: r.Integration, Role: r.Role, Task: r.Task, ARN: r.ARN,
-		PolicyHash: r.PolicyHash, Access: r.Access, Until: r.OpenUntil(), Writes: r.Writes}
+		PolicyHash: r.PolicyHash, Access: r.Access, Until: r.OpenUntil(), About: r.About}
 	if r.Decision == DecisionApproved {
 		open.Access, open.Approved, open.Narrowed = r.GrantedAccess, true, r.Narrowed
 	}
@@ -60,7 +60,7 @@ func (g *Grants) Approved(grant Grant, task string, now time.Time) (Grant, OpenR
 	for i := range g.Requests {
 		r := &g.Requests[i]
 		switch {
-		case r.Writes || !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
+		case r.About != ApprovalBorrow || !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
 		case !r.Approved:
 			pending = *r
 		case best.ID == "" || r.Until.After(best.Until) || r.Until.Equal(best.Until) && r.ID < best.ID:
@@ -164,10 +164,10 @@ func (a *Assumption) isLimited() bool { return a.PolicyARN != "" }
 
 // NeedsApproval reports whether a person has to approve that the agent borrows the role.
 func (g Grant) NeedsApproval() bool {
-	return g.Connection.Approval != ApprovalNone && g.Connection.Approval != ApprovalWrite
+	return g.Connection.Approval != ApprovalNone && !g.Connection.Approval.IsOfCalls()
 }
 
-// NeedApproval reports whether a person has to approve any of what the agent may borrow, or change.
+// NeedApproval reports whether a person has to approve any of what the agent may borrow, or call.
 func (g *Grants) NeedApproval() bool {
 	return slices.ContainsFunc(g.Agent.Connections, func(c Connection) bool { return c.Approval != ApprovalNone })
 }

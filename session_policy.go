@@ -24,22 +24,27 @@ const maxPolicyInput = 64 << 10
 //
 // Source: IAM User Guide, "Grammar of the IAM JSON policy language"; a session policy has no principals.
 func ParseSessionPolicy(text string) (policy string, wrong []Field) {
+	return parsePolicy(text, policyWalk{most: MaxSessionPolicy, taker: "STS takes"})
+}
+
+// parsePolicy checks a document of at most walk.most characters, which the taker takes.
+func parsePolicy(text string, walk policyWalk) (policy string, wrong []Field) {
 	if len(text) > maxPolicyInput {
-		return "", []Field{{Message: fmt.Sprintf("has %d bytes; STS takes a session policy of at most %d characters",
-			len(text), MaxSessionPolicy)}}
+		return "", []Field{{Message: fmt.Sprintf("has %d bytes; %s at most %d characters", len(text), walk.taker,
+			walk.most)}}
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, []byte(text)); err != nil || !utf8.ValidString(text) {
 		return "", []Field{{Message: "is not JSON: " + jsonProblem(err)}}
 	}
-	w := policyWalk{json: json.NewDecoder(bytes.NewReader(compact.Bytes()))}
-	w.json.UseNumber()
-	w.document()
+	walk.json = json.NewDecoder(bytes.NewReader(compact.Bytes()))
+	walk.json.UseNumber()
+	walk.document()
 	policy = string(escapeJSON(compact.Bytes(), func(r rune) bool { return r < utf8.RuneSelf })) // STS takes little else
-	if len(policy) > MaxSessionPolicy {
-		w.add("", "has %d characters without white space; STS takes at most %d", len(policy), MaxSessionPolicy)
+	if len(policy) > walk.most {
+		walk.add("", "has %d characters without white space; %s at most %d", len(policy), walk.taker, walk.most)
 	}
-	return policy, w.wrong
+	return policy, walk.wrong
 }
 
 func jsonProblem(err error) string {
@@ -51,6 +56,9 @@ func jsonProblem(err error) string {
 
 // policyWalk reads a policy document that is known to be JSON, and notes what is wrong in it.
 type policyWalk struct {
+	most  int    // characters of the document
+	taker string // of at most so many, as in "STS takes"
+	plain bool   // it has no conditions and no policy variables, for which only AWS knows the values
 	json  *json.Decoder
 	wrong []Field
 }
@@ -127,7 +135,7 @@ func unknownElement(name string) string {
 
 func noPrincipal(name string) string {
 	if name == "Principal" || name == "NotPrincipal" {
-		return "; a session policy is always about the session itself"
+		return "; the policy is always about the session itself"
 	}
 	return ""
 }
@@ -203,7 +211,7 @@ func (w *policyWalk) statements(path string, tok json.Token) {
 func (w *policyWalk) statement(path string, tok json.Token) {
 	has := w.object(path, tok, "a statement", []element{
 		{"Sid", w.text}, {"Effect", w.effect}, {"Action", w.list(checkPolicyAction)}, {"NotAction", w.list(checkPolicyAction)},
-		{"Resource", w.list(checkPolicyResource)}, {"NotResource", w.list(checkPolicyResource)},
+		{"Resource", w.list(w.checkResource)}, {"NotResource", w.list(w.checkResource)},
 		{"Condition", w.condition},
 	})
 	if has == nil {
@@ -271,8 +279,12 @@ func checkPolicyAction(action string) error {
 	return fmt.Errorf("%s is not an action; expected one as in s3:GetObject, s3:Get* or *", Quote(action))
 }
 
-// checkPolicyResource checks the pattern of a resource.
-func checkPolicyResource(resource string) error {
+// checkResource checks the pattern of a resource.
+func (w *policyWalk) checkResource(resource string) error {
+	if w.plain && strings.Contains(resource, "${") {
+		return fmt.Errorf("%s has a policy variable, and the gateway does not know its value; write the resource out",
+			Quote(resource))
+	}
 	if resource == "*" || strings.HasPrefix(resource, "arn:") && strings.Count(resource, ":") >= 5 {
 		return nil
 	}
@@ -281,6 +293,11 @@ func checkPolicyResource(resource string) error {
 
 // condition reads operators with keys with values.
 func (w *policyWalk) condition(path string, tok json.Token) {
+	if w.plain {
+		w.add(path, "cannot be judged by the gateway; leave the statement out: what it would allow waits for a person")
+		w.skip(tok)
+		return
+	}
 	w.members(path, tok, "operators, as in StringEquals", func(name, at string, tok json.Token) {
 		if !isConditionOperator(name) {
 			w.add(path+unknownElement(name), "is not a condition operator")

@@ -27,7 +27,7 @@ type MyAccessRequest struct {
 	Note      string     `json:"note,omitempty"`       // why it was decided so
 	URL       string     `json:"url"`                  // where a person who is signed in decides
 
-	Writes           bool       `json:"writes,omitempty"`            // it is about changing something, not about borrowing
+	About            string     `json:"about"`                       // borrow, write or call, as the connection's approval
 	Call             *AskedCall `json:"call,omitempty"`              // that asked by itself
 	GrantedActions   []string   `json:"granted_actions,omitempty"`   // the only ones that were granted
 	GrantedResources []string   `json:"granted_resources,omitempty"` // the only ones that were granted; * is any text
@@ -41,7 +41,7 @@ type AskedCall struct {
 	Region    string   `json:"region" example:"eu-west-1"`
 	Actions   []string `json:"actions" doc:"The IAM actions that the operation needs." example:"dynamodb:PutItem"`
 	Resources []string `json:"resources" doc:"The ARNs that it names. \"*\": there are more, or they are not known." example:"arn:aws:dynamodb:eu-west-1:444455556666:table/orders"`
-	Level     string   `json:"level" enum:"tagging,write,permissions" example:"write"`
+	Level     string   `json:"level" enum:"list,read,tagging,write,permissions" example:"write"`
 }
 
 // AccessRequest is an agent's question whether it may borrow a role, and the answer. Names are those at that time.
@@ -75,7 +75,7 @@ type AccessRequest struct {
 	EndedAt         *time.Time `json:"ended_at" doc:"When a person ended it before its time; null: nobody did."`
 	EndedBy         string     `json:"ended_by" doc:"The name of that person's API key." example:"alice"`
 
-	Writes           bool       `json:"writes" doc:"Whether it is about changing something through the gateway, and not about borrowing the role." example:"false"`
+	About            string     `json:"about" enum:"borrow,write,call" doc:"What the agent asked about. borrow: using the role. write: changing something through the gateway. call: calling something through the gateway that its exempt policy does not allow." example:"borrow"`
 	Call             *AskedCall `json:"call,omitempty" doc:"The call that asked by itself; left out: the agent asked."`
 	GrantedActions   []string   `json:"granted_actions,omitempty" doc:"The only IAM actions that were granted; left out: any." example:"dynamodb:PutItem"`
 	GrantedResources []string   `json:"granted_resources,omitempty" doc:"The only resources that were granted, in which * stands for any text; left out: any." example:"arn:aws:dynamodb:eu-west-1:444455556666:table/orders"`
@@ -86,7 +86,7 @@ type ApproveRequest struct {
 	Duration   string   `json:"duration,omitempty" doc:"How long, as in 30m. Left out: as long as the agent asked." example:"30m"`
 	Access     string   `json:"access,omitempty" doc:"A narrower access than the agent asked for. Left out: the same." example:"read-only"`
 	Note       string   `json:"note,omitempty" maxLength:"500" doc:"For the record and the agent." example:"the release is planned"`
-	Actions    []string `json:"actions,omitempty" doc:"Only these IAM actions, of a request to change something. Left out: any." example:"dynamodb:PutItem"`
+	Actions    []string `json:"actions,omitempty" doc:"Only these IAM actions, of a request about writes or calls. Left out: any." example:"dynamodb:PutItem"`
 	Resources  []string `json:"resources,omitempty" doc:"Only these resources, in which * stands for any text. Left out: any." example:"arn:aws:dynamodb:eu-west-1:444455556666:table/orders"`
 	OnlyCall   bool     `json:"only_call,omitempty" doc:"Only the IAM actions and resources of the call that asked; any resource, if it does not name all. Excludes actions and resources."`
 	BreakGlass bool     `json:"break_glass,omitempty" doc:"The owner of the agent approves, because nobody else can in time. Needs a note, and is marked in the record."`

@@ -29,9 +29,10 @@ type Connection struct {
 	SessionPolicy Policy    `json:"session_policy" nullable:"true" doc:"The session policy, with the access policy; null with any other."`
 	Roles         []string  `json:"roles" nullable:"true" doc:"The names of the only roles that the agent may borrow; null: all roles of the integration. Empty: none, because all of these were removed from the integration." example:"[\"readonly\"]"`
 	Keys          string    `json:"keys" enum:"lent,withheld" doc:"lent: the agent gets AWS keys. withheld: it gets keys that AWS does not know; the gateway signs its requests." example:"lent"`
-	Approval      string    `json:"approval" enum:"none,borrow,write" doc:"For what a person has to approve. borrow: before a role is used. write: before the gateway sends what may change something; with keys withheld only." example:"none"`
+	Approval      string    `json:"approval" enum:"none,borrow,write,call" doc:"For what a person has to approve. borrow: before a role is used. write: before the gateway sends what may change something; call: before it sends what the exempt policy does not allow; both with keys withheld only." example:"none"`
 	ConnectedAt   time.Time `json:"connected_at" example:"2026-03-14T09:26:53Z"`
 
+	ExemptPolicy   Policy   `json:"exempt_policy,omitempty" doc:"The IAM policy whose calls need no approval, with approval call; left out: none."`
 	AllowedActions []string `json:"allowed_actions,omitempty" maxItems:"50" doc:"Actions of IAM that return credentials, and that the gateway sends all the same. Only with keys withheld: the gateway refuses every other action that returns credentials." example:"[\"secretsmanager:GetSecretValue\"]"`
 }
 
@@ -41,8 +42,9 @@ type LimitsRequest struct {
 	SessionPolicy Policy    `json:"session_policy,omitempty" nullable:"true" doc:"An IAM policy document of at most 2,048 characters, without principals: required with the access policy, and refused with any other."`
 	Roles         *[]string `json:"roles,omitempty" maxItems:"10000" nullable:"true" doc:"The names or IDs of the only roles that the agent may borrow. Left out or null: all." example:"[\"readonly\"]"`
 	Keys          string    `json:"keys,omitempty" enum:"lent,withheld" default:"lent" doc:"lent: the agent gets AWS keys. withheld: it gets keys that AWS does not know; the gateway signs its requests." example:"lent"`
-	Approval      string    `json:"approval,omitempty" enum:"none,borrow,write" default:"none" doc:"For what a person has to approve. borrow: before a role is used. write: before the gateway sends what may change something; with keys withheld only." example:"borrow"`
+	Approval      string    `json:"approval,omitempty" enum:"none,borrow,write,call" default:"none" doc:"For what a person has to approve. borrow: before a role is used. write: before the gateway sends what may change something; call: before it sends what the exempt policy does not allow; both with keys withheld only." example:"borrow"`
 
+	ExemptPolicy   Policy   `json:"exempt_policy,omitempty" nullable:"true" doc:"An IAM policy document of at most 6,144 characters, without principals, conditions and policy variables: the calls that it allows need no approval. Only with approval call; left out, every call waits for a person."`
 	AllowedActions []string `json:"allowed_actions,omitempty" maxItems:"50" doc:"Actions of IAM that return credentials, and that the gateway sends all the same. Only with keys withheld: the gateway refuses every other action that returns credentials." example:"[\"secretsmanager:GetSecretValue\"]"`
 }
 
@@ -65,27 +67,28 @@ type AgentRequest struct {
 }
 
 // ConnectionRequest is one connection of an AgentRequest. A request without access,
-// session policy, roles, keys, approval and allowed actions leaves all of these as they are on a
+// session policy, roles, keys, approval, exempt policy and allowed actions leaves all of these as they are on a
 // connection that is there. With any of them, all are replaced.
 type ConnectionRequest struct {
 	Integration   string     `json:"integration" minLength:"1" doc:"The integration's name or ID." example:"production"`
-	Access        string     `json:"access,omitempty" enum:"full,read-only,view-only,policy" doc:"What the agent may do with the roles. If access, session_policy, roles, keys, approval and allowed_actions are all left out, a connection that is there keeps them, and a new one limits nothing; else those that are left out limit nothing." example:"read-only"`
+	Access        string     `json:"access,omitempty" enum:"full,read-only,view-only,policy" doc:"What the agent may do with the roles. If access, session_policy, roles, keys, approval, exempt_policy and allowed_actions are all left out, a connection that is there keeps them, and a new one limits nothing; else those that are left out limit nothing." example:"read-only"`
 	SessionPolicy Policy     `json:"session_policy,omitempty" nullable:"true" doc:"An IAM policy document, for the access policy."`
 	Roles         *[]string  `json:"roles,omitempty" maxItems:"10000" nullable:"true" doc:"The names or IDs of the only roles that the agent may borrow; null: all." example:"[\"readonly\"]"`
 	Keys          string     `json:"keys,omitempty" enum:"lent,withheld" doc:"Whether the agent gets AWS keys." example:"lent"`
-	Approval      string     `json:"approval,omitempty" enum:"none,borrow,write" doc:"For what a person has to approve." example:"none"`
+	Approval      string     `json:"approval,omitempty" enum:"none,borrow,write,call" doc:"For what a person has to approve." example:"none"`
 	ConnectedAt   *time.Time `json:"connected_at,omitempty" doc:"Ignored."`
 
+	ExemptPolicy   Policy   `json:"exempt_policy,omitempty" nullable:"true" doc:"An IAM policy document of at most 6,144 characters, without principals, conditions and policy variables: the calls that it allows need no approval. Only with approval call; left out, every call waits for a person."`
 	AllowedActions []string `json:"allowed_actions,omitempty" maxItems:"50" doc:"Actions of IAM that return credentials, and that the gateway sends all the same. Only with keys withheld: the gateway refuses every other action that returns credentials." example:"[\"secretsmanager:GetSecretValue\"]"`
 }
 
 // Limits returns what the request sets of the connection; nil if it leaves all of it out.
 func (c ConnectionRequest) Limits() *LimitsRequest {
 	if c.Access == "" && c.SessionPolicy == "" && c.Roles == nil && c.Keys == "" && c.Approval == "" &&
-		c.AllowedActions == nil {
+		c.ExemptPolicy == "" && c.AllowedActions == nil {
 		return nil
 	}
-	return &LimitsRequest{c.Access, c.SessionPolicy, c.Roles, c.Keys, c.Approval, c.AllowedActions}
+	return &LimitsRequest{c.Access, c.SessionPolicy, c.Roles, c.Keys, c.Approval, c.ExemptPolicy, c.AllowedActions}
 }
 
 // Offer is one role that an agent may borrow now.
@@ -101,4 +104,5 @@ type Offer struct {
 
 	NeedsApproval       bool `json:"needs_approval,omitempty" doc:"The agent borrows the role only once a person has approved that."`
 	ChangesNeedApproval bool `json:"changes_need_approval,omitempty" doc:"What the agent changes with the role waits until a person has approved it."`
+	CallsNeedApproval   bool `json:"calls_need_approval,omitempty" doc:"What the agent calls with the role waits until a person has approved it, unless its exempt policy allows it."`
 }

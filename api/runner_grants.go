@@ -25,6 +25,7 @@ type GrantedLimits struct {
 	Roles         []string `json:"roles"`                    // IDs; null: all
 	Keys          string   `json:"keys"`                     // empty from a server of an earlier version: lent
 	Approval      string   `json:"approval"`
+	ExemptPolicy  string   `json:"exempt_policy,omitempty"` // what needs no approval, with approval call
 	// actions that return credentials and that the gateway sends all the same
 	AllowedActions []string `json:"allowed_actions,omitempty"`
 }

@@ -83,8 +83,8 @@ func (b *Broker) asked(
 	if err != nil {
 		return nil, err
 	}
-	writes := grant.Connection.Approval == rolebroker.ApprovalWrite
-	if !grant.NeedsApproval() && !writes {
+	about := grant.Connection.Approval
+	if about == rolebroker.ApprovalNone {
 		return nil, invalid("the access request", "role", "%s needs no approval: the agent can borrow it now",
 			grant.Reference())
 	}
@@ -97,7 +97,7 @@ func (b *Broker) asked(
 		Integration: grant.Integration.ID, IntegrationName: grant.Integration.Name,
 		Role: grant.Role.ID, RoleName: grant.Role.Name, ARN: grant.Role.ARN, Access: grant.Connection.Access,
 		Task: spec.Task, Reason: rolebroker.OneLine(spec.Reason), Duration: spec.Duration,
-		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime), Writes: writes, Call: spec.call,
+		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime), About: about, Call: spec.call,
 	}
 	if r.Access == rolebroker.AccessPolicy {
 		r.PolicyHash = rolebroker.HashPolicy(grant.Connection.SessionPolicy)

@@ -134,7 +134,7 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +
 		"JudgeLimits Users SignInPerson Overview Search SortedAgents SortedIntegrations SortedRunners " +
 		"UsualRegion"
-	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests MyCalls MayChange"
+	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests MyCalls MayCall"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +
 		"BeginRunnerSession FinishRunnerSession RecordRunnerUse RecordRunnerRefusals LendThrough AgentThrough RunnerIntegrations RecordRunnerValidations " +

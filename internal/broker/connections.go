@@ -31,6 +31,7 @@ type Limits struct {
 	Roles         *[]string // names or IDs of the only roles that the agent may borrow; nil: all
 	Keys          rolebroker.Keys
 	Approval      rolebroker.Approval
+	ExemptPolicy  string // an IAM policy document of what needs no approval, for the call approval
 	// AllowedActions are those of what returns credentials that the gateway sends all the same.
 	AllowedActions []string
 }
@@ -38,7 +39,7 @@ type Limits struct {
 // LimitsOf returns the limits that a connection has.
 func LimitsOf(c *rolebroker.Connection) Limits {
 	limits := Limits{Access: c.Access, SessionPolicy: c.SessionPolicy, Keys: c.Keys, Approval: c.Approval,
-		AllowedActions: c.AllowedActions}
+		ExemptPolicy: c.ExemptPolicy, AllowedActions: c.AllowedActions}
 	if names := c.RoleNames(); names != nil {
 		limits.Roles = &names
 	}
@@ -81,6 +82,10 @@ func (limits *Limits) apply(in *rolebroker.Integration, c *rolebroker.Connection
 	c.SessionPolicy = limits.SessionPolicy
 	if policy, wrong := rolebroker.ParseSessionPolicy(limits.SessionPolicy); limits.SessionPolicy != "" && len(wrong) == 0 {
 		c.SessionPolicy = policy
+	}
+	c.ExemptPolicy = limits.ExemptPolicy
+	if policy, wrong := rolebroker.ParseExemptPolicy(limits.ExemptPolicy); limits.ExemptPolicy != "" && len(wrong) == 0 {
+		c.ExemptPolicy = policy
 	}
 	fields, err := rolesOf(in, limits.Roles, c)
 	if err != nil {

@@ -230,7 +230,7 @@ func (b *Broker) mayBegin(
 	if _, err := b.calledIntegration(ctx, who, call); err != nil {
 		return err
 	}
-	approval, err := b.lender.MayChange(ctx, rolebroker.Caller{Agent: call.Agent, Token: call.Token},
+	approval, err := b.lender.MayCall(ctx, rolebroker.Caller{Agent: call.Agent, Token: call.Token},
 		rolebroker.Request{Role: string(call.Integration) + "/" + string(call.Role), Task: call.Task}, call.Asked())
 	if err == nil && approval.ID != "" {
 		call.AccessRequest = approval.ID

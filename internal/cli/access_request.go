@@ -209,7 +209,7 @@ func (a *app) myRequest(r api.MyAccessRequest) *table {
 	if r.Reason != "" { // a server of an earlier version does not say
 		t.add("reason:", r.Reason)
 	}
-	addWrites(t, r.Writes, r.Call, r.GrantedActions, r.GrantedResources)
+	addCalls(t, r.About, r.Call, r.GrantedActions, r.GrantedResources)
 	if r.DecidedBy != "" {
 		t.add("decided by:", r.DecidedBy)
 	}
@@ -325,7 +325,7 @@ func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
 	return a.show(out, r, func() *table {
 		t := details("id", r.ID, "state", r.State, "agent", r.Agent, "role", r.Integration+"/"+r.Role, "access", r.Access,
 			"for", r.Duration, "task", orDash(r.Task), "reason", r.Reason, "asked", a.when(&r.CreatedAt))
-		addWrites(t, r.Writes, r.Call, r.GrantedActions, r.GrantedResources)
+		addCalls(t, r.About, r.Call, r.GrantedActions, r.GrantedResources)
 		if r.State == string(rolebroker.RequestPending) {
 			t.add("expires:", a.until(r.ExpiresAt))
 		}
@@ -338,7 +338,7 @@ func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
 		switch {
 		case r.EndedAt != nil:
 			t.add("ended by:", r.EndedBy+", "+a.when(r.EndedAt))
-			if !r.Writes && r.EndsAt != nil && a.Now().Before(*r.EndsAt) {
+			if !rolebroker.Approval(r.About).IsOfCalls() && r.EndsAt != nil && a.Now().Before(*r.EndsAt) {
 				t.add("keys work:", "those lent before, until "+a.until(*r.EndsAt))
 			}
 		case r.EndsAt != nil:
@@ -351,12 +351,16 @@ func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
 	})
 }
 
-// addWrites adds what a request to change something is about.
-func addWrites(t *table, writes bool, call *api.AskedCall, actions, resources []string) {
-	if !writes {
+// addCalls adds what a request about calls is about.
+func addCalls(t *table, about string, call *api.AskedCall, actions, resources []string) {
+	switch rolebroker.Approval(about) {
+	case rolebroker.ApprovalWrite:
+		t.add("about:", "what the agent changes with the role; it may read without an approval")
+	case rolebroker.ApprovalCall:
+		t.add("about:", "what the agent calls with the role, but for what its exempt policy allows")
+	default:
 		return
 	}
-	t.add("about:", "what the agent changes with the role; it may read without an approval")
 	if call != nil {
 		t.add("call:", call.Summary)
 		t.add("as a call:", call.Service+" "+call.Operation+", in "+call.Region+", of the level "+call.Level)
@@ -443,8 +447,8 @@ func newRequestApprove(a *app) *cobra.Command {
 until the time is over. An approval can be shorter and narrower than what the agent
 asked for, and never longer or wider.
 
-A request to change something, on a connection with approval write, is about all that
-the agent changes with the role for the task. --only-call narrows it to the IAM actions
+A request about calls, on a connection with approval write or call, is about all that
+the agent changes or calls with the role for the task. --only-call narrows it to the IAM actions
 and resources of the call that asked, and to any resource if the call does not name all
 of them; --action and --resource, to those that you name.
 
@@ -452,7 +456,7 @@ The API key that owns the agent does not approve. If nobody else can in time,
 --break-glass does, with --note for the reason; the record says so.`,
 		Example: `  rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m --access read-only
 
-  # only one action on one table, of all that the agent wants to change
+  # only one action on one table, of all that the agent wants to do
   rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --action dynamodb:PutItem \
     --resource arn:aws:dynamodb:eu-west-1:444455556666:table/jobs`,
 	}

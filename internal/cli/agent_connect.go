@@ -17,7 +17,9 @@ import (
 // limiting holds the flags that limit a connection.
 type limiting struct {
 	access, keys, approval choice
-	policy                 string // a file
+	policy                 string   // a file
+	exempt                 string   // a file
+	buckets                []string // that the agent reads without an approval
 	fromCalls              bool
 	only                   []string
 	all                    bool
@@ -42,12 +44,23 @@ session policy whenever a role is assumed.
   view-only  What AWS's ViewOnlyAccess allows too: to list, and hardly any data.
   policy     What the policy of --session-policy, or that of --from-calls, allows too.
 
+--approval is what a person has to approve.
+  none    Nothing.
+  borrow  Using a role.
+  write   Each change; reads pass. With --keys withheld.
+  call    Each call, but for those that the policy of --exempt-policy allows, or that read
+          a bucket of --exempt-bucket. With --keys withheld.
+
 A change takes effect at the agent's next request. Credentials that were lent before
 keep working until they expire.`,
 		Example: `  rolebroker agent connect scout production --access read-only
   rolebroker agent connect scout production --only-role readonly --only-role auditor
   rolebroker agent connect scout production --session-policy policy.json
   rolebroker agent connect scout production --from-calls
+
+  # it reads one bucket, and a person approves each other call
+  rolebroker agent connect scout production --keys withheld --approval call --exempt-bucket reports
+
   rolebroker agent connect scout production --access full --all-roles`,
 	}
 	l.flags(cmd, a)
@@ -65,7 +78,7 @@ keep working until they expire.`,
 			if err != nil {
 				return agent, seeList(err, listIntegrations)
 			}
-			limits, err := l.limits(cmd, a, agent, in.Name)
+			limits, err := l.limits(cmd, a, agent, in)
 			if err == nil && l.fromCalls {
 				err = l.learn(ctx, a, c, agent, in.ID, &limits)
 			}
@@ -93,12 +106,17 @@ func (l *limiting) flags(cmd *cobra.Command, a *app) {
 		"send `ACTION` though it returns credentials, as in sts:AssumeRole; can be repeated")
 	cmd.Flags().BoolVar(&l.none, "allow-no-action", false, "have the gateway send nothing that returns credentials")
 	l.approval.flag(cmd, "approval", "", "have a person approve `WHAT`: "+words(approvals), approvals...)
+	cmd.Flags().StringVar(&l.exempt, "exempt-policy", "", "the IAM policy in `FILE` allows what needs no approval; "+
+		"- is stdin; for --approval call")
+	cmd.Flags().StringArrayVar(&l.buckets, "exempt-bucket", nil,
+		"let the agent read the S3 bucket `NAME` without an approval; can be repeated; for --approval call")
 	for _, name := range []string{"access", "keys", "approval"} { // without it, what there is stays
 		cmd.Flags().Lookup(name).DefValue = ""
 	}
 	cmd.MarkFlagsMutuallyExclusive("only-role", "all-roles")
 	cmd.MarkFlagsMutuallyExclusive("session-policy", "from-calls")
 	cmd.MarkFlagsMutuallyExclusive("allow-action", "allow-no-action")
+	cmd.MarkFlagsMutuallyExclusive("exempt-policy", "exempt-bucket")
 	a.completeRoles(cmd, "only-role")
 }
 
@@ -112,30 +130,24 @@ func stringsOf[T ~string](all []T) (words []string) {
 // given reports whether a flag limits the connection, or takes a limit away.
 func (l *limiting) given(cmd *cobra.Command) bool {
 	return slices.ContainsFunc([]string{"access", "session-policy", "from-calls", "only-role", "all-roles", "keys", "approval",
-		"allow-action", "allow-no-action"},
-		cmd.Flags().Changed)
+		"exempt-policy", "exempt-bucket", "allow-action", "allow-no-action"}, cmd.Flags().Changed)
 }
 
 // limits returns what a connection of the agent is limited to after the command.
-func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, integration string) (
+func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, in api.Integration) (
 	limits api.LimitsRequest, _ error) {
 	for _, c := range agent.Connections {
-		if c.Integration == integration {
+		if c.Integration == in.Name {
 			limits = convert.LimitsRequest(c)
 		}
 	}
 	changed := cmd.Flags().Changed
 	if changed("session-policy") {
-		_, text, err := readText(l.policy, a.stdin())
+		policy, err := readPolicy(a, l.policy, "the session policy", rolebroker.ParseSessionPolicy)
 		if err != nil {
 			return limits, err
 		}
-		policy, wrong := rolebroker.ParseSessionPolicy(string(text))
-		if len(wrong) > 0 {
-			return limits, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session policy is not valid",
-				Fields: below(l.policy, wrong)}
-		}
-		limits.Access, limits.SessionPolicy = string(rolebroker.AccessPolicy), api.Policy(policy)
+		limits.Access, limits.SessionPolicy = string(rolebroker.AccessPolicy), policy
 	}
 	if changed("access") && l.fromCalls && l.access.value != string(rolebroker.AccessPolicy) {
 		return limits, usage("--from-calls is for --access policy")
@@ -163,7 +175,48 @@ func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, integrati
 	if changed("approval") {
 		limits.Approval = l.approval.value
 	}
-	return limits, nil
+	if limits.Approval != string(rolebroker.ApprovalCall) && !changed("exempt-policy") && !changed("exempt-bucket") {
+		limits.ExemptPolicy = "" // it belongs to the call approval
+	}
+	return limits, l.exemptions(cmd, a, in, &limits)
+}
+
+// exemptions sets what needs no approval.
+func (l *limiting) exemptions(cmd *cobra.Command, a *app, in api.Integration, limits *api.LimitsRequest) error {
+	var err error
+	switch {
+	case cmd.Flags().Changed("exempt-policy"):
+		limits.ExemptPolicy, err = readPolicy(a, l.exempt, "the exempt policy", rolebroker.ParseExemptPolicy)
+	case cmd.Flags().Changed("exempt-bucket"):
+		var policy string
+		policy, err = rolebroker.ReadBuckets(partitionOf(in), l.buckets)
+		limits.ExemptPolicy = api.Policy(policy)
+	}
+	return err
+}
+
+// partitionOf is the partition of the roles of an integration.
+func partitionOf(in api.Integration) string {
+	for _, r := range in.Roles {
+		if arn, err := rolebroker.ParseRoleARN(r.ARN); err == nil {
+			return arn.Partition
+		}
+	}
+	return "aws"
+}
+
+// readPolicy reads a policy from a file; - is stdin.
+func readPolicy(a *app, file, what string, parse func(string) (string, []rolebroker.Field)) (api.Policy, error) {
+	_, text, err := readText(file, a.stdin())
+	if err != nil {
+		return "", err
+	}
+	policy, wrong := parse(string(text))
+	if len(wrong) > 0 {
+		return "", &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: what + " is not valid",
+			Fields: below(file, wrong)}
+	}
+	return api.Policy(policy), nil
 }
 
 // learn limits the connection to what the agent's calls need.
@@ -215,6 +268,11 @@ func limitWords(l *api.LimitsRequest) string {
 	}
 	if l.Approval != "" && l.Approval != string(rolebroker.ApprovalNone) {
 		words = append(words, "approval "+l.Approval)
+	}
+	if l.ExemptPolicy != "" {
+		policy, _ := rolebroker.ParseExemptPolicy(string(l.ExemptPolicy))
+		words = append(words, fmt.Sprintf("an exempt policy of %d characters (SHA-256 %.12s)", len(policy),
+			rolebroker.HashPolicy(policy)))
 	}
 	return strings.Join(words, ", ")
 }

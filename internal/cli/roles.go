@@ -77,6 +77,8 @@ func approvalOf(o api.Offer) string {
 		return "needed"
 	case o.ChangesNeedApproval:
 		return "for changes"
+	case o.CallsNeedApproval:
+		return "for calls"
 	}
 	return "-"
 }

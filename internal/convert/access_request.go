@@ -36,7 +36,7 @@ func AccessRequest(r *rolebroker.AccessRequest, now time.Time) api.AccessRequest
 		EndsAt:        Time(r.EndsAt),
 		EndedAt:       Time(r.EndedAt),
 		EndedBy:       r.EndedBy,
-		Writes:        r.Writes,
+		About:         string(r.About),
 		Call:          askedCall(r.Call),
 
 		GrantedActions:   r.Narrowed.Actions,
@@ -72,7 +72,7 @@ func MyAccessRequest(r *rolebroker.AccessRequest, now time.Time, page string) ap
 		DecidedBy: r.DecidedBy,
 		Note:      r.Note,
 		URL:       page,
-		Writes:    r.Writes,
+		About:     string(r.About),
 		Call:      askedCall(r.Call),
 
 		GrantedActions:   r.Narrowed.Actions,

@@ -51,6 +51,7 @@ func connection(c *rolebroker.Connection) api.Connection {
 		Approval:      string(c.Approval),
 		ConnectedAt:   c.ConnectedAt.UTC(),
 
+		ExemptPolicy:   api.Policy(c.ExemptPolicy),
 		AllowedActions: c.AllowedActions,
 	}
 }
@@ -70,7 +71,8 @@ func FromConnectionRequest(req api.ConnectionRequest) rolebroker.Connection {
 	if limits == nil {
 		return c
 	}
-	c.SessionPolicy, c.AllowedActions = string(limits.SessionPolicy), limits.AllowedActions
+	c.SessionPolicy, c.ExemptPolicy = string(limits.SessionPolicy), string(limits.ExemptPolicy)
+	c.AllowedActions = limits.AllowedActions
 	if limits.Access != "" {
 		c.Access = rolebroker.Access(limits.Access)
 	}
@@ -187,6 +189,7 @@ func Offer(o *rolebroker.Offer) api.Offer {
 
 		NeedsApproval:       o.NeedsApproval,
 		ChangesNeedApproval: o.ChangesNeedApproval,
+		CallsNeedApproval:   o.CallsNeedApproval,
 	}
 }
 
@@ -210,6 +213,7 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 
 		NeedsApproval:       shown.NeedsApproval,
 		ChangesNeedApproval: shown.ChangesNeedApproval,
+		CallsNeedApproval:   shown.CallsNeedApproval,
 	}
 	if err := rolebroker.CheckRegion(offer.Region, arn.Partition); err != nil {
 		return offer, fmt.Errorf("region: %w", err)

@@ -175,17 +175,17 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production",
 				ConnectedAt: now, Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
 				Roles: []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
-				Keys:  rolebroker.KeysWithheld, AllowedActions: []string{"sts:GetSessionToken"},
+				Keys:  rolebroker.KeysWithheld, ExemptPolicy: `{"Version":"2012-10-17"}`, AllowedActions: []string{"sts:GetSessionToken"},
 				Approval: rolebroker.ApprovalBorrow}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 		Requests: []rolebroker.OpenRequest{{ID: "req_a", Integration: "int_a", Role: "rol_a", Task: "deploy",
-			ARN: in.Roles[0].ARN, PolicyHash: "abc",
+			ARN: in.Roles[0].ARN, PolicyHash: "abc", About: rolebroker.ApprovalBorrow,
 			Access: rolebroker.AccessFull, Approved: true, Until: now}},
 	}
 	asked := grants.Requests[0]
-	asked.ID, asked.Writes = "req_w", true // a question of the gateway's, which is no leave to borrow
+	asked.ID, asked.About = "req_w", rolebroker.ApprovalWrite // a question of the gateway's, which is no leave to borrow
 	grants.Requests = append(grants.Requests, asked)
-	full(t, grants.Requests[0], "Writes", "Narrowed")
+	full(t, grants.Requests[0], "Narrowed")
 	full(t, grants.Agent, "Owner", "OwnerName", "CutOff")
 	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
 	if err != nil {
@@ -199,7 +199,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: want.Name,
 				Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
 				Roles: []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
-				Keys:  rolebroker.KeysWithheld, AllowedActions: []string{"sts:GetSessionToken"},
+				Keys:  rolebroker.KeysWithheld, ExemptPolicy: `{"Version":"2012-10-17"}`, AllowedActions: []string{"sts:GetSessionToken"},
 				Approval: rolebroker.ApprovalBorrow}}},
 		Integrations: []rolebroker.Integration{want},
 		Requests:     grants.Requests[:1],
@@ -319,7 +319,7 @@ func TestAnOfferComesBackAsItWas(t *testing.T) {
 	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Access: rolebroker.AccessReadOnly,
 		Keys: rolebroker.KeysWithheld, Default: true, NeedsApproval: true,
-		ChangesNeedApproval: true}
+		ChangesNeedApproval: true, CallsNeedApproval: true}
 	full(t, offer)
 	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))
 	if err != nil {

@@ -182,7 +182,8 @@ func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
 			continue
 		}
 		limits := api.GrantedLimits{Access: string(c.Access), SessionPolicy: c.SessionPolicy, Keys: string(c.Keys),
-			Approval: string(c.Approval), AllowedActions: c.AllowedActions}
+			Approval: string(c.Approval), ExemptPolicy: c.ExemptPolicy,
+			AllowedActions: c.AllowedActions}
 		if c.Roles != nil {
 			limits.Roles = All(c.Roles, func(r *rolebroker.ConnectionRole) string { return string(r.ID) })
 		}
@@ -194,7 +195,8 @@ func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
 // fromLimits sets what limits a connection, if the server tells any.
 func fromLimits(c *rolebroker.Connection, sent api.GrantedLimits, roles []rolebroker.Role) {
 	c.Access, c.SessionPolicy = rolebroker.Access(sent.Access), sent.SessionPolicy
-	c.Approval, c.AllowedActions = rolebroker.Approval(sent.Approval), sent.AllowedActions
+	c.Approval, c.ExemptPolicy = rolebroker.Approval(sent.Approval), sent.ExemptPolicy
+	c.AllowedActions = sent.AllowedActions
 	if sent.Keys != "" {
 		c.Keys = rolebroker.Keys(sent.Keys)
 	}
@@ -259,7 +261,7 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 		grants.Requests = append(grants.Requests, rolebroker.OpenRequest{ID: rolebroker.AccessRequestID(r.ID),
 			Integration: rolebroker.IntegrationID(r.Integration), Role: rolebroker.RoleID(r.Role), Task: r.Task,
 			ARN: arn, PolicyHash: r.PolicyHash, Access: rolebroker.Access(r.Access), Approved: r.Approved,
-			Until: r.Until.UTC()})
+			Until: r.Until.UTC(), About: rolebroker.ApprovalBorrow})
 	}
 	return grants, nil
 }
@@ -267,7 +269,7 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 // requests are access requests as a runner is told them; nil for none.
 func requests(open []rolebroker.OpenRequest) (all []api.GrantedRequest) {
 	for _, r := range open {
-		if r.Writes { // only a gateway asks for these
+		if r.About.IsOfCalls() { // only a gateway asks for these
 			continue
 		}
 		all = append(all, api.GrantedRequest{ID: string(r.ID), Integration: string(r.Integration), Role: string(r.Role),

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -13,17 +14,28 @@ import (
 // Source: AWS SDK for Java 2.x, "Timeouts" (socket timeout); botocore, Config.read_timeout.
 const approvalWait = 25 * time.Second
 
-// approve finds the approval of a call that may change something, where it needs one. waited reports whether people may
-// have been asked.
-func (c *call) approve() (waited bool, err error) {
-	if !c.about.Level.Changes() {
-		return false, nil
+// needApproval reports whether a person has to approve a call of an agent with a role.
+func (g *Gateway) needApproval(
+	ctx context.Context, agent rolebroker.AgentID, role string, asked *rolebroker.AskedCall,
+) (bool, error) {
+	grants, err := g.Lender.Grants(ctx, agent)
+	if err != nil {
+		return false, err
 	}
-	guard.Patient(c.r.Context())
+	grant, err := grants.Resolve(role)
+	return err == nil && grant.NeedsApprovalOf(asked), err
+}
+
+// approve finds the approval of a call, where it needs one. waited reports whether people may have been asked.
+func (c *call) approve() (waited bool, err error) {
 	asked := c.about.Asked()
 	asked.Resources = rolebroker.BoundResources(c.asks.Resources) // also if the record has none
+	if needs, err := c.gateway.needApproval(c.r.Context(), c.key.Agent, c.key.Reference(), asked); err != nil || !needs {
+		return false, err
+	}
+	guard.Patient(c.r.Context())
 	before := time.Now()
-	c.about.AccessRequest, err = c.gateway.Approver.MayChange(c.r.Context(), c.caller(), c.request(), asked, approvalWait)
+	c.about.AccessRequest, err = c.gateway.Approver.MayCall(c.r.Context(), c.caller(), c.request(), asked, approvalWait)
 	c.waited = time.Since(before)
 	return c.about.AccessRequest != "", err
 }

@@ -24,11 +24,11 @@ type Lender interface {
 	Grants(ctx context.Context, agent rolebroker.AgentID) (*rolebroker.Grants, error)
 }
 
-// Approver asks people about calls that may change something. Its errors are *rolebroker.Error.
+// Approver asks people about calls that need an approval. Its errors are *rolebroker.Error.
 type Approver interface {
-	// MayChange returns the approval under which an agent may make a call; empty if it needs none. Where it lacks one,
-	// MayChange asks people, and waits at most so long.
-	MayChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
+	// MayCall returns the approval under which an agent may make a call; empty if it needs none. Where it lacks one,
+	// MayCall asks people, and waits at most so long.
+	MayCall(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
 		wait time.Duration) (rolebroker.AccessRequestID, error)
 }
 

@@ -91,8 +91,8 @@ func (w *world) Holds(context.Context, rolebroker.Caller, rolebroker.Request, *r
 	return nil
 }
 
-// MayChange says what approve does; without that, nobody has to approve anything.
-func (w *world) MayChange(ctx context.Context, _ rolebroker.Caller, _ rolebroker.Request, call *rolebroker.AskedCall,
+// MayCall says what approve does; without that, nobody has to approve anything.
+func (w *world) MayCall(ctx context.Context, _ rolebroker.Caller, _ rolebroker.Request, call *rolebroker.AskedCall,
 	wait time.Duration) (rolebroker.AccessRequestID, error) {
 	if w.approve == nil {
 		return "", nil
@@ -102,10 +102,16 @@ func (w *world) MayChange(ctx context.Context, _ rolebroker.Caller, _ rolebroker
 
 // Grants has the role of the key.
 func (w *world) Grants(context.Context, rolebroker.AgentID) (*rolebroker.Grants, error) {
-	role := rolebroker.Role{ID: "rol_d", Name: "deployer", ARN: rolebroker.RoleARN{Partition: "aws",
+	role := rolebroker.Role{ID: "rol_d", Name: "deployer", Enabled: true, ARN: rolebroker.RoleARN{Partition: "aws",
 		Account: "444455556666", Path: "/", Name: "Deployer"}}
-	return &rolebroker.Grants{Agent: rolebroker.Agent{ID: "agt_scout", Name: "scout"}, Integrations: []rolebroker.Integration{
-		{ID: "int_p", Name: "production", Roles: []rolebroker.Role{role}}}}, nil
+	in := rolebroker.Integration{ID: "int_p", Name: "production", Enabled: true, Roles: []rolebroker.Role{role}}
+	connection := rolebroker.NewConnection(&in, now)
+	connection.Keys = rolebroker.KeysWithheld
+	if w.approve != nil {
+		connection.Approval = rolebroker.ApprovalWrite
+	}
+	return &rolebroker.Grants{Agent: rolebroker.Agent{ID: "agt_scout", Name: "scout",
+		Connections: []rolebroker.Connection{connection}}, Integrations: []rolebroker.Integration{in}}, nil
 }
 
 // key is a key of scout's for a role.

@@ -17,6 +17,8 @@ type token struct {
 	grant rolebroker.Grant // the zero value: the role was not found
 	what  unsigned
 	about rolebroker.Call // its record
+
+	waited bool // people may have been asked
 }
 
 // Token signs one request to AWS for an agent, by the same decisions as a call of the agent's, and hands it out. It
@@ -47,7 +49,7 @@ func (g *Gateway) Token(
 	if err != nil {
 		return nil, t.refused(err)
 	}
-	if t.about.Level.Changes() { // people may have taken a while
+	if t.waited { // people may have taken a while
 		if loan, err = t.lend(ctx); err != nil {
 			return nil, err
 		}
@@ -119,17 +121,18 @@ func (t *token) access() rolebroker.Access {
 	return narrowed.Access
 }
 
-// approve finds the approval of a token that may change something, where it needs one, and returns when that ends;
+// approve finds the approval of a token, where the call that it is needs one, and returns when that ends;
 // zero: it needs none. Codes: approval_required, denied.
 func (t *token) approve(ctx context.Context) (until time.Time, err error) {
-	if !t.about.Level.Changes() {
-		return until, nil
-	}
-	guard.Patient(ctx)
 	asked := t.about.Asked()
 	asked.Token = true
 	asked.Resources = rolebroker.BoundResources(t.what.resources) // also if the record has none
-	t.about.AccessRequest, err = t.Approver.MayChange(ctx, t.who, t.request(), asked, approvalWait)
+	if needs, err := t.needApproval(ctx, t.who.Agent, t.ask.Role, asked); err != nil || !needs {
+		return until, err
+	}
+	guard.Patient(ctx)
+	t.waited = true
+	t.about.AccessRequest, err = t.Approver.MayCall(ctx, t.who, t.request(), asked, approvalWait)
 	if err != nil {
 		return until, err
 	}

@@ -39,7 +39,7 @@ type tokenWorld struct {
 func newTokenWorld(t *testing.T) *tokenWorld {
 	w := &tokenWorld{T: t, expires: now.Add(time.Hour), connection: rolebroker.Connection{Integration: "int_p",
 		IntegrationName: "production", Access: rolebroker.AccessFull, Keys: rolebroker.KeysWithheld,
-		Approval: rolebroker.ApprovalNone}, role: tokenRole}
+		Approval: rolebroker.ApprovalWrite}, role: tokenRole}
 	w.gateway = gateway.New(gateway.Options{Lender: w, Approver: w, Records: &w.ledger, URLLifetime: time.Hour,
 		Now: func() time.Time { return now }, Endpoint: func(endpoint.Service) string { return w.endpoint }})
 	return w
@@ -78,7 +78,7 @@ func (w *tokenWorld) Grants(context.Context, rolebroker.AgentID) (*rolebroker.Gr
 		Requests: w.requests}, nil
 }
 
-func (w *tokenWorld) MayChange(_ context.Context, _ rolebroker.Caller, _ rolebroker.Request, call *rolebroker.AskedCall,
+func (w *tokenWorld) MayCall(_ context.Context, _ rolebroker.Caller, _ rolebroker.Request, call *rolebroker.AskedCall,
 	_ time.Duration) (rolebroker.AccessRequestID, error) {
 	w.asked = append(w.asked, call.String())
 	if w.meanwhile != nil {
@@ -393,8 +393,8 @@ func TestAccessOfTokens(t *testing.T) {
 	}
 }
 
-// TestATokenThatMayChangeSomethingIsApproved has the server ask people about these, and about no others.
-func TestATokenThatMayChangeSomethingIsApproved(t *testing.T) {
+// TestATokenThatNeedsAnApprovalIsApproved has the server ask people about these, and about no others.
+func TestATokenThatNeedsAnApprovalIsApproved(t *testing.T) {
 	w := newTokenWorld(t)
 	w.unapproved = rolebroker.Errorf(rolebroker.CodeApproval, "a person has to approve it")
 	for _, ask := range []rolebroker.AWSTokenRequest{askEKS, askRDS, askGit, askPut} {
@@ -434,6 +434,8 @@ func TestAWaitChangesNothing(t *testing.T) {
 				func(w *tokenWorld) { w.connection.Access = rolebroker.AccessReadOnly }, rolebroker.CodeDenied},
 			"eks, no leave": {askEKS, []string{"eks:GetToken"}, rolebroker.AccessPolicy,
 				func(w *tokenWorld) { w.connection.AllowedActions = nil }, rolebroker.CodeDenied},
+			"get, no leave": {askGet, nil, rolebroker.AccessFull,
+				func(w *tokenWorld) { w.denial = errors.New("no role any more") }, rolebroker.CodeInternal},
 			"another role": {askRDS, nil, rolebroker.AccessFull,
 				func(w *tokenWorld) { w.role.ARN.Account = "111122223333" }, rolebroker.CodeConflict},
 			"no role": {askRDS, nil, rolebroker.AccessFull,
@@ -441,6 +443,7 @@ func TestAWaitChangesNothing(t *testing.T) {
 		} {
 			w := newTokenWorld(t)
 			w.connection.Access, w.connection.AllowedActions, w.approval = c.access, c.allowed, approval
+			w.connection.Approval = rolebroker.ApprovalCall
 			w.requests = []rolebroker.OpenRequest{{ID: "req_1", Approved: true, Until: now.Add(time.Hour)}}
 			w.meanwhile = func() { c.meanwhile(w) }
 			made, err := w.token(c.ask)

@@ -2,7 +2,6 @@ package learn
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 // were recorded; what it cannot know it counts as unsure.
 type Judge struct {
 	connection *rolebroker.Connection
-	statements []policyStatement
+	policy     rolebroker.Policy // its session policy, with the access policy
 	calls      int64
 	refused    kinds
 	waited     kinds
@@ -30,8 +29,8 @@ func NewJudge(c *rolebroker.Connection) (*Judge, error) {
 	if c.Access != rolebroker.AccessPolicy {
 		return j, nil
 	}
-	statements, err := parsePolicy(c.SessionPolicy)
-	j.statements = statements
+	policy, err := rolebroker.ReadPolicy(c.SessionPolicy)
+	j.policy = policy
 	return j, err
 }
 
@@ -40,16 +39,27 @@ func (j *Judge) Add(k rolebroker.CallKind) {
 	j.calls += k.Calls
 	verdict, reason := j.judge(&k)
 	switch {
-	case verdict == no:
+	case verdict == refused:
 		j.refused.add(&k, reason)
-	case verdict == maybe:
+	case verdict == unsure:
 		j.unsure.add(&k, reason)
 	case j.connection.Approval == rolebroker.ApprovalBorrow:
 		j.waited.add(&k, "a person says yes before it uses a role")
 	case j.connection.Approval == rolebroker.ApprovalWrite && changes(k.Actions):
 		j.waited.add(&k, "a person says yes before each change")
+	case j.connection.Approval == rolebroker.ApprovalCall && !j.connection.Exempts(k.Actions, k.Resources, k.ARN):
+		j.waited.add(&k, "a person says yes before each call that its exempt policy does not allow")
 	}
 }
+
+// verdict is what would have become of a call.
+type verdict int
+
+const (
+	refused verdict = iota
+	unsure
+	sent
+)
 
 // Judgement is what was added so far.
 func (j *Judge) Judgement() rolebroker.Judgement {
@@ -58,19 +68,19 @@ func (j *Judge) Judgement() rolebroker.Judgement {
 }
 
 // judge says whether a call would have been sent and answered, apart from approval.
-func (j *Judge) judge(k *rolebroker.CallKind) (verdict certainty, reason string) {
+func (j *Judge) judge(k *rolebroker.CallKind) (is verdict, reason string) {
 	c := j.connection
 	switch {
 	case !c.Includes(k.Role):
-		return no, "its role is not one of those that the agent may use"
+		return refused, "its role is not one of those that the agent may use"
 	case c.Keys == rolebroker.KeysWithheld && returnsMore(k, c):
-		return no, "it returns credentials"
+		return refused, "it returns credentials"
 	case c.Access == rolebroker.AccessFull:
-		return yes, ""
+		return sent, ""
 	case len(k.Actions) == 0:
-		return maybe, "its IAM actions are not known"
+		return unsure, "its IAM actions are not known"
 	case slices.Contains(k.Actions, rolebroker.ActionEKSToken):
-		return maybe, "it is a token for Kubernetes, which no policy of AWS limits"
+		return unsure, "it is a token for Kubernetes, which no policy of AWS limits"
 	case c.Access == rolebroker.AccessPolicy:
 		return j.byPolicy(k)
 	}
@@ -87,20 +97,33 @@ func returnsMore(k *rolebroker.CallKind, c *rolebroker.Connection) bool {
 }
 
 // byLevel judges by the access levels of the actions, as AWS's managed policies are made.
-func byLevel(k *rolebroker.CallKind, access rolebroker.Access) (verdict certainty, reason string) {
-	verdict = yes
+func byLevel(k *rolebroker.CallKind, access rolebroker.Access) (is verdict, reason string) {
+	is = sent
 	for _, a := range k.Actions {
 		level := action.LevelOf(a)
 		switch {
 		case action.ReturnsCredentials(a):
-			return no, "it returns credentials"
+			return refused, "it returns credentials"
 		case isChange(level):
-			return no, "it may change something"
+			return refused, "it may change something"
 		case access == rolebroker.AccessViewOnly && level == action.Read:
-			verdict, reason = maybe, "AWS’s ViewOnlyAccess has only some of the actions that read"
+			is, reason = unsure, "AWS’s ViewOnlyAccess has only some of the actions that read"
 		}
 	}
-	return verdict, reason
+	return is, reason
+}
+
+// byPolicy judges by the session policy.
+func (j *Judge) byPolicy(k *rolebroker.CallKind) (is verdict, reason string) {
+	switch j.policy.Judge(k.Actions, k.Resources, k.ARN) {
+	case rolebroker.PolicyDenies:
+		return refused, "the session policy denies it"
+	case rolebroker.PolicySilent:
+		return refused, "the session policy does not allow it"
+	case rolebroker.PolicyUnclear:
+		return unsure, "the session policy decides by a condition, or by a resource that was not recorded"
+	}
+	return sent, ""
 }
 
 func isChange(l action.Level) bool { return l != action.List && l != action.Read }
@@ -130,133 +153,4 @@ func (all kinds) sorted() []rolebroker.RefusedKind {
 	return slices.SortedFunc(values(all), func(a, b rolebroker.RefusedKind) int {
 		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Call, b.Call), cmp.Compare(a.Reason, b.Reason))
 	})
-}
-
-// certainty is whether something is so.
-type certainty int
-
-const (
-	no certainty = iota
-	maybe
-	yes
-)
-
-// not is the opposite.
-func (c certainty) not() certainty { return yes - c }
-
-// policyStatement is a statement of a session policy.
-type policyStatement struct {
-	Effect                                   string
-	Action, NotAction, Resource, NotResource oneOrMore
-	Condition                                json.RawMessage
-}
-
-// oneOrMore are texts; a policy may have one without a list.
-type oneOrMore []string
-
-// UnmarshalJSON reads a text or a list of texts.
-func (o *oneOrMore) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*o = oneOrMore{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]string)(o))
-}
-
-func parsePolicy(text string) (statements []policyStatement, err error) {
-	var policy struct{ Statement json.RawMessage }
-	if err := json.Unmarshal([]byte(text), &policy); err != nil {
-		return nil, err
-	}
-	var one policyStatement
-	if json.Unmarshal(policy.Statement, &one) == nil {
-		return []policyStatement{one}, nil
-	}
-	err = json.Unmarshal(policy.Statement, &statements)
-	return statements, err
-}
-
-const undecided = "the session policy decides by a condition, or by a resource that was not recorded"
-
-// byPolicy judges by the session policy: a Deny that matches refuses, and so does the lack of an Allow.
-func (j *Judge) byPolicy(k *rolebroker.CallKind) (verdict certainty, reason string) {
-	verdict = yes
-	for i, a := range k.Actions {
-		for _, resource := range resourcesOf(k, i) {
-			allow, deny := j.matching("Allow", a, resource), j.matching("Deny", a, resource)
-			switch {
-			case deny == yes:
-				return no, "the session policy denies it"
-			case allow == no:
-				return no, "the session policy does not allow it"
-			case allow == maybe || deny == maybe:
-				verdict, reason = maybe, undecided
-			}
-		}
-	}
-	return verdict, reason
-}
-
-// matching is how sure it is that a statement with an effect matches.
-func (j *Judge) matching(effect, action, resource string) (best certainty) {
-	for _, s := range j.statements {
-		if s.Effect == effect {
-			best = max(best, s.matches(action, resource))
-		}
-	}
-	return best
-}
-
-func (s *policyStatement) matches(action, resource string) certainty {
-	isLike := func(pattern string) bool { return like(strings.ToLower(pattern), strings.ToLower(action)) }
-	sure := no
-	if s.Action != nil && slices.ContainsFunc(s.Action, isLike) ||
-		s.NotAction != nil && !slices.ContainsFunc(s.NotAction, isLike) {
-		sure = yes
-	}
-	if s.Resource != nil {
-		sure = min(sure, anyLike(s.Resource, resource))
-	} else {
-		sure = min(sure, anyLike(s.NotResource, resource).not())
-	}
-	if len(s.Condition) > 0 && string(s.Condition) != "{}" {
-		sure = min(sure, maybe)
-	}
-	return sure
-}
-
-// anyLike is how sure it is that a resource is like one of the patterns. A recorded resource with * stands for several,
-// and a pattern with ${ for what only AWS knows.
-func anyLike(patterns []string, resource string) (best certainty) {
-	for _, p := range patterns {
-		switch {
-		case strings.Contains(p, "${"):
-			best = max(best, maybe)
-		case like(p, resource):
-			return yes
-		case strings.Contains(resource, "*"):
-			best = max(best, maybe)
-		}
-	}
-	return best
-}
-
-// like reports whether a text is like a pattern, in which * stands for any text and ? for one character.
-func like(pattern, text string) bool {
-	for i := 0; i < len(pattern); i++ {
-		switch {
-		case pattern[i] == '*':
-			rest := strings.TrimLeft(pattern[i:], "*")
-			for j := i; j <= len(text); j++ {
-				if like(rest, text[j:]) {
-					return true
-				}
-			}
-			return false
-		case i == len(text) || pattern[i] != '?' && pattern[i] != text[i]:
-			return false
-		}
-	}
-	return len(pattern) == len(text)
 }

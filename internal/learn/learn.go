@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/action"
@@ -46,7 +45,7 @@ func (l *Learner) Add(k rolebroker.CallKind) {
 		return
 	}
 	for i, a := range k.Actions {
-		for _, r := range resourcesOf(&k, i) {
+		for _, r := range rolebroker.ResourcesOfAction(k.Actions, k.Resources, k.ARN, i) {
 			l.use(a, r)
 		}
 	}
@@ -59,33 +58,7 @@ func (l *Learner) use(action, resource string) {
 	l.used[action].add(steps(resource))
 }
 
-// resourcesOf are the resources that the action with an index is used on.
-func resourcesOf(k *rolebroker.CallKind, i int) []string {
-	switch {
-	case k.Actions[i] == passRole:
-		return []string{rolesOf(k.ARN)}
-	case len(k.Resources) == 0 || slices.Contains(k.Resources, "*"):
-		return []string{"*"}
-	case k.Actions[i] == "rds-db:connect": // the others say which database it is
-		return k.Resources[:1]
-	case len(k.Resources) == 2 && len(k.Actions) > 1 && strings.HasPrefix(k.Actions[0], "s3:GetObject"):
-		if i == 0 { // a copy reads its source and writes its target
-			return k.Resources[:1]
-		}
-		return k.Resources[1:]
-	}
-	return k.Resources
-}
-
 const passRole = "iam:PassRole"
-
-// rolesOf are all roles of the account of a role.
-func rolesOf(role rolebroker.RoleARN) string {
-	if role == (rolebroker.RoleARN{}) {
-		return "*"
-	}
-	return "arn:" + role.Partition + ":iam::" + string(role.Account) + ":role/*"
-}
 
 // leavesOut says why the policy has nothing for a call; empty: it has.
 func (l *Learner) leavesOut(k *rolebroker.CallKind) string {

@@ -162,10 +162,9 @@ func (l *Lender) Approval(
 	return approval, err
 }
 
-// MayChange returns the approval under which the caller may make a call that may change something; the zero value if it
-// needs none. If it lacks an approval, it is the question that waits for a person, with the error; the zero value if
+// MayCall returns the approval under which the caller may make a call; the zero value if it needs none. If it lacks an approval, it is the question that waits for a person, with the error; the zero value if
 // there is none. Codes: as Lend's, without those of STS, and approval_required.
-func (l *Lender) MayChange(
+func (l *Lender) MayCall(
 	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
 ) (rolebroker.OpenRequest, error) {
 	grants, err := l.grantsOf(ctx, who)
@@ -176,7 +175,7 @@ func (l *Lender) MayChange(
 	if err != nil {
 		return rolebroker.OpenRequest{}, err
 	}
-	return grants.MayChange(grant, req.Task, call, l.now())
+	return grants.MayCall(grant, req.Task, call, l.now())
 }
 
 // closeGrace is how long recording may take once the AssumeRole calls under way

@@ -49,7 +49,7 @@ func TestApproveAccessRequest(t *testing.T) {
 	want := api.AccessRequest{ID: strings.TrimPrefix(path, "/api/v1/access-requests/"), State: "pending",
 		Agent: "scout", AgentID: string(scout.Agent), TokenID: string(scout.Token),
 		Integration: "production", IntegrationID: asked.IntegrationID, Role: "r", RoleID: asked.RoleID,
-		Access: "full", Task: "release-17", Reason: "release 17", Duration: "1h",
+		Access: "full", Task: "release-17", Reason: "release 17", Duration: "1h", About: "borrow",
 		CreatedAt: w.now, ExpiresAt: w.now.Add(30 * time.Minute)}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("the request (-want +got):\n%s", diff)

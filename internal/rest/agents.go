@@ -137,7 +137,7 @@ func limitsOf(req *api.LimitsRequest) *broker.Limits {
 		Keys:          rolebroker.Keys(req.Keys),
 		Approval:      rolebroker.Approval(req.Approval),
 
-		AllowedActions: req.AllowedActions,
+		AllowedActions: req.AllowedActions, ExemptPolicy: string(req.ExemptPolicy),
 	}
 }
 

@@ -65,11 +65,11 @@ func (c callRecords) send(ctx context.Context, calls []rolebroker.Call) error {
 	return nil
 }
 
-// approver has the server decide about calls that may change something, where a person has to approve them.
+// approver has the server decide about calls, where a person has to approve them.
 type approver struct{ *lender }
 
-// MayChange returns the approval under which an agent may make a call; empty if it needs none.
-func (a approver) MayChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
+// MayCall returns the approval under which an agent may make a call; empty if it needs none.
+func (a approver) MayCall(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
 	call *rolebroker.AskedCall, wait time.Duration) (rolebroker.AccessRequestID, error) {
 	grant, err := a.cluster.Resolve(ctx, who, req.Role)
 	if err != nil || !grant.NeedsApprovalOf(call) {

@@ -72,14 +72,14 @@ func (s *server) opened(r *http.Request, who rolebroker.Caller, in api.SignedKey
 // maxWait bounds how long an answer waits for people.
 const maxWait = 30 * time.Second
 
-// approveCall decides about a call that may change something, and asks people where they have to approve it.
+// approveCall decides about a call, and asks people where they have to approve it.
 func (s *server) approveCall(r *http.Request, who rolebroker.Caller, in api.CallQuestion) (api.CallApproval, error) {
 	agent, req, asked, err := s.Broker.AgentOfCall(r.Context(), who, convert.FromRunnerCall(in.Call),
 		rolebroker.Access(in.Access))
 	var id rolebroker.AccessRequestID
 	if err == nil {
 		wait := min(max(time.Duration(in.WaitSeconds)*time.Second, 0), maxWait)
-		id, err = s.Gateway.MayChange(r.Context(), agent, req, asked, wait)
+		id, err = s.Gateway.MayCall(r.Context(), agent, req, asked, wait)
 	}
 	if err != nil {
 		refusal, err := aboutTheAgent(err)

@@ -105,9 +105,9 @@ type Auth interface {
 type Gateway interface {
 	// Open returns what a key for a gateway says and its secret. Codes: unauthenticated, expired.
 	Open(ctx context.Context, id string, token rolebroker.Secret) (rolebroker.GatewayKey, rolebroker.Secret, error)
-	// MayChange returns the approval under which an agent may make a call that may change something; empty if it needs
-	// none. Where it lacks one, MayChange asks people, and waits at most so long.
-	MayChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
+	// MayCall returns the approval under which an agent may make a call; empty if it needs none. Where it lacks one,
+	// MayCall asks people, and waits at most so long.
+	MayCall(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
 		wait time.Duration) (rolebroker.AccessRequestID, error)
 }
 

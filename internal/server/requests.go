@@ -20,13 +20,13 @@ type requests struct {
 	closing   <-chan struct{} // ends the waiting when it is closed
 }
 
-// MayChange returns the approval under which an agent may make a call. Where it needs one, it waits for people at most so
+// MayCall returns the approval under which an agent may make a call. Where it needs one, it waits for people at most so
 // long, and the refusal then says where they decide.
-func (r requests) MayChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
+func (r requests) MayCall(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
 	call *rolebroker.AskedCall, wait time.Duration) (rolebroker.AccessRequestID, error) {
 	ctx, cancel := r.untilClosing(ctx)
 	defer cancel()
-	id, asked, err := r.server.broker.MayChange(ctx, who, req, call, wait)
+	id, asked, err := r.server.broker.MayCall(ctx, who, req, call, wait)
 	if err == nil || asked == nil {
 		return id, err
 	}

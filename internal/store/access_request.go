@@ -12,7 +12,7 @@ import (
 const accessRequestColumns = `id, agent_id, agent_name, token_id, integration_id, integration_name, role_id, role_name,
 	access, task, reason, duration, created_at, expires_at, decision, decided_at, decided_by, decider_id, rule_id, note,
 	break_glass, granted, granted_access, ends_at, ended_at, ended_by, role_arn, policy_hash,
-	writes, asked_call, granted_actions, granted_resources`
+	writes, asked_call, granted_actions, granted_resources, about`
 
 var (
 	accessRequestByID = newStatement("accessRequestByID",
@@ -20,11 +20,12 @@ var (
 	insertAccessRequest = newStatement("insertAccessRequest", `
 		INSERT INTO access_requests (`+accessRequestColumns+`, open_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`)
-	// lastWriteRequest is the newest request of an agent to change something with a role for a task.
-	lastWriteRequest = newStatement("lastWriteRequest", `
+			$24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)`)
+	// lastRequestOfCalls is the newest request of an agent about its writes or calls with a role for a task.
+	lastRequestOfCalls = newStatement("lastRequestOfCalls", `
 		SELECT `+accessRequestColumns+` FROM access_requests
-		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND task = $4 AND writes
+		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND task = $4
+			AND writes AND about IN ($5, '')
 		ORDER BY created_at DESC, id DESC LIMIT 1`)
 	// openAccessRequests has the last to expire first. Those that are open at any time are the first ones.
 	openAccessRequests = newStatement("openAccessRequests", `
@@ -160,12 +161,19 @@ func (s *Store) accessRequests(
 
 func scanAccessRequest(scan scan, found *[]rolebroker.AccessRequest) error {
 	var r rolebroker.AccessRequest
+	var writes bool
 	err := scan(&r.ID, &r.Agent, &r.AgentName, &r.Token, &r.Integration, &r.IntegrationName, &r.Role, &r.RoleName,
 		&r.Access, &r.Task, &r.Reason, durationColumn{&r.Duration}, timeColumn{&r.CreatedAt}, timeColumn{&r.ExpiresAt},
 		&r.Decision, timeColumn{&r.DecidedAt}, &r.DecidedBy, &r.Decider, &r.Rule, &r.Note, &r.BreakGlass,
 		durationColumn{&r.Granted}, &r.GrantedAccess, timeColumn{&r.EndsAt}, timeColumn{&r.EndedAt}, &r.EndedBy,
-		arnColumn{&r.ARN}, &r.PolicyHash, &r.Writes, askedCallColumn{&r.Call}, listColumn{&r.Narrowed.Actions},
-		listColumn{&r.Narrowed.Resources})
+		arnColumn{&r.ARN}, &r.PolicyHash, &writes, askedCallColumn{&r.Call}, listColumn{&r.Narrowed.Actions},
+		listColumn{&r.Narrowed.Resources}, &r.About)
+	switch {
+	case r.About == "" && writes: // a server of an earlier version asked
+		r.About = rolebroker.ApprovalWrite
+	case r.About == "":
+		r.About = rolebroker.ApprovalBorrow
+	}
 	*found = append(*found, r)
 	return err
 }
@@ -254,23 +262,23 @@ func sameRequest(open []rolebroker.AccessRequest, r *rolebroker.AccessRequest) *
 	for i := range open {
 		o := &open[i]
 		if o.Integration == r.Integration && o.Role == r.Role && o.Access == r.Access && o.Task == r.Task &&
-			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash && o.Writes == r.Writes &&
-			(o.Decision == "" || o.Narrowed.Allows(r.Call) || !r.Writes) {
+			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash && o.About == r.About &&
+			(o.Decision == "" || o.Narrowed.Allows(r.Call) || !r.About.IsOfCalls()) {
 			return o
 		}
 	}
 	return nil
 }
 
-// answeredAlready returns the last request to change something, if a person denied or ended it and a call asks the same
+// answeredAlready returns the last request about calls, if a person denied or ended it and a call asks the same
 // again by itself; else nil. An agent that asks with a reason may ask again.
 func (t *tx) answeredAlready(ctx context.Context, r *rolebroker.AccessRequest) (*rolebroker.AccessRequest, error) {
-	if !r.Writes || r.Call == nil {
+	if !r.About.IsOfCalls() || r.Call == nil {
 		return nil, nil
 	}
 	var last []rolebroker.AccessRequest
-	err := t.query(ctx, lastWriteRequest, func(scan scan) error { return scanAccessRequest(scan, &last) }, r.Agent,
-		r.Integration, r.Role, r.Task)
+	err := t.query(ctx, lastRequestOfCalls, func(scan scan) error { return scanAccessRequest(scan, &last) }, r.Agent,
+		r.Integration, r.Role, r.Task, r.About)
 	if err != nil || len(last) == 0 || last[0].Decision != rolebroker.DecisionDenied && last[0].EndedAt.IsZero() {
 		return nil, err
 	}
@@ -308,7 +316,7 @@ func (t *tx) insertAccessRequest(ctx context.Context, r *rolebroker.AccessReques
 		r.Role, r.RoleName, r.Access, r.Task, r.Reason, r.Duration.Milliseconds(), millis(r.CreatedAt),
 		millis(r.ExpiresAt), r.Decision, millis(r.DecidedAt), clean(r.DecidedBy), r.Decider, r.Rule, r.Note, r.BreakGlass,
 		r.Granted.Milliseconds(), r.GrantedAccess, millis(r.EndsAt), millis(r.EndedAt), clean(r.EndedBy),
-		r.ARN.String(), r.PolicyHash, r.Writes, clean(r.Call.Text()), actions, resources, millis(r.OpenUntil()))
+		r.ARN.String(), r.PolicyHash, r.About.IsOfCalls(), clean(r.Call.Text()), actions, resources, r.About, millis(r.OpenUntil()))
 	if violated(err) == idTaken {
 		return rolebroker.Errorf(rolebroker.CodeConflict, "an access request with the ID %s exists already", r.ID)
 	}

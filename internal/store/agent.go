@@ -18,7 +18,8 @@ const (
 	// limitColumns are what a connection lets the agent do, in a LEFT JOIN, where it
 	// may be missing.
 	limitColumns = `COALESCE(c.connected_at, 0), COALESCE(c.access, ''), COALESCE(c.session_policy, ''),
-		COALESCE(c.keys, ''), COALESCE(c.approval, ''), COALESCE(c.allowed_actions, ''), COALESCE(c.roles, '')`
+		COALESCE(c.keys, ''), COALESCE(c.approval, ''), COALESCE(c.exempt_policy, ''),
+		COALESCE(c.allowed_actions, ''), COALESCE(c.roles, '')`
 
 	// connectionColumns are the columns of a connection and one of the roles that it
 	// is limited to, if it is and they are still there. Joined by limitedTo, there is
@@ -98,8 +99,8 @@ var (
 
 	insertConnection = newBatch("insertConnection", `
 		INSERT INTO connections (agent_id, integration_id, position, connected_at, generation, access, session_policy,
-			keys, approval, allowed_actions, roles) VALUES ROWS`,
-		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			keys, approval, exempt_policy, allowed_actions, roles) VALUES ROWS`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	grants = newStatement("grants", `
 		SELECT `+agentColumns+`, `+limitColumns+`,
@@ -227,7 +228,7 @@ func (r *connectionRow) dest() []any {
 // limits returns the scan destinations of limitColumns.
 func (r *connectionRow) limits() []any {
 	return []any{timeColumn{&r.ConnectedAt}, &r.Access, &r.SessionPolicy, &r.Keys, &r.Approval,
-		wordsColumn{&r.AllowedActions}, &r.roles}
+		&r.ExemptPolicy, wordsColumn{&r.AllowedActions}, &r.roles}
 }
 
 // addTo adds the role to the last of the connections, after appending the
@@ -389,7 +390,7 @@ func (t *tx) insertConnections(
 			generation = a.Version
 		}
 		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation, c.Access, c.SessionPolicy, c.Keys,
-			c.Approval, strings.Join(c.AllowedActions, " "), limitText(&c)}
+			c.Approval, c.ExemptPolicy, strings.Join(c.AllowedActions, " "), limitText(&c)}
 	}
 	err := t.execBatch(ctx, insertConnection, rows)
 	if violated(err) == idTaken {

@@ -139,7 +139,7 @@ func (in *inbox) asks(agent, role, task, reason string, duration time.Duration) 
 // deletes has the agent scout send a call that deletes objects, and returns the address of the page of its request.
 func (in *inbox) deletes(task string, resources ...string) string {
 	in.Helper()
-	_, req, err := in.broker.MayChange(in.Context(), in.tokens["scout"].caller(),
+	_, req, err := in.broker.MayCall(in.Context(), in.tokens["scout"].caller(),
 		rolebroker.Request{Role: "production/deployer", Task: task, Signing: true},
 		&rolebroker.AskedCall{Service: "s3", Operation: "DeleteObject", Region: "eu-west-1",
 			Actions: []string{"s3:DeleteObject"}, Resources: resources, Level: rolebroker.CallWrite}, 0)

@@ -92,6 +92,8 @@ func approvalChoices(chosen rolebroker.Approval) []accessChoice {
 		rolebroker.ApprovalBorrow: "A person says yes before the agent uses a role.",
 		rolebroker.ApprovalWrite: "A person says yes before each change; reading asks nobody. With keys " +
 			"withheld only.",
+		rolebroker.ApprovalCall: "A person says yes before each call, also one that reads, but for those that the " +
+			"exempt policy below allows. With keys withheld only.",
 	}
 	return choicesOf(rolebroker.Approvals(), chosen, means)
 }
@@ -217,6 +219,10 @@ func readLimits(r *http.Request, limits *broker.Limits) {
 			chosen := append([]string{}, r.PostForm["role"]...)
 			limits.Roles = &chosen
 		}
+	}
+	limits.ExemptPolicy = ""
+	if limits.Approval == rolebroker.ApprovalCall {
+		limits.ExemptPolicy = strings.TrimSpace(formValue(r, "exempt_policy"))
 	}
 	if limits.Access == rolebroker.AccessPolicy {
 		limits.SessionPolicy = strings.TrimSpace(formValue(r, "session_policy"))

@@ -116,7 +116,7 @@ func (s *server) renderRequest(w http.ResponseWriter, r *http.Request, v *visit,
 			page.Means = choice.Means
 		}
 	}
-	if page.Call = callOf(req); req.Writes {
+	if page.Call = callOf(req); req.About.IsOfCalls() {
 		page.Call = ""
 	}
 	if err := s.addDecider(ctx, v, req, page); err != nil {

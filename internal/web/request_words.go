@@ -27,8 +27,10 @@ func deedOf(r *rolebroker.AccessRequest) string {
 	switch {
 	case r.Call != nil:
 		return callInWords(r.Call) + " with " + role
-	case r.Writes:
+	case r.About == rolebroker.ApprovalWrite:
 		return "change things with " + role
+	case r.About == rolebroker.ApprovalCall:
+		return "make calls with " + role
 	}
 	switch r.Access {
 	case rolebroker.AccessFull:
@@ -51,8 +53,10 @@ func permits(r *rolebroker.AccessRequest, one bool) string {
 			deed += ", on any resource"
 		}
 		again = ", as often as it asks"
-	case r.Writes:
+	case r.About == rolebroker.ApprovalWrite:
 		deed = "make every change that " + r.Reference() + " allows"
+	case r.About == rolebroker.ApprovalCall:
+		deed = "make every call that " + r.Reference() + " allows"
 	}
 	task := ", when it names no task"
 	if r.Task != "" {
@@ -249,7 +253,11 @@ func (h *history) unusual(r *rolebroker.AccessRequest, now time.Time) (all []str
 	if c := r.Call; c != nil {
 		add(c.Token, "Whoever has what it asks for can use it; the gateway does not see who does.")
 		add(c.Level == rolebroker.CallPermissions, "The call may change who may do what in AWS.")
-		add(slices.Contains(c.Resources, "*") || len(c.Resources) == 0, "The call does not name all that it changes.")
+		does := "reads"
+		if c.Level.Changes() {
+			does = "changes"
+		}
+		add(slices.Contains(c.Resources, "*") || len(c.Resources) == 0, "The call does not name all that it "+does+".")
 	}
 	all = append(all, h.besideEarlier(r, now)...)
 	lately := 0

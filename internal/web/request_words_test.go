@@ -62,17 +62,18 @@ func TestAWish(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
 		access rolebroker.Access
-		writes bool
+		about  rolebroker.Approval
 		want   string
 	}{
-		{rolebroker.AccessFull, false, "do everything that production/readonly allows"},
-		{rolebroker.AccessReadOnly, false, "read with production/readonly, and change nothing"},
-		{rolebroker.AccessViewOnly, false, "list what is there with production/readonly"},
-		{rolebroker.AccessPolicy, false, "do what its session policy allows with production/readonly"},
-		{rolebroker.AccessFull, true, "change things with production/readonly"},
+		{rolebroker.AccessFull, rolebroker.ApprovalBorrow, "do everything that production/readonly allows"},
+		{rolebroker.AccessReadOnly, rolebroker.ApprovalBorrow, "read with production/readonly, and change nothing"},
+		{rolebroker.AccessViewOnly, rolebroker.ApprovalBorrow, "list what is there with production/readonly"},
+		{rolebroker.AccessPolicy, rolebroker.ApprovalBorrow, "do what its session policy allows with production/readonly"},
+		{rolebroker.AccessFull, rolebroker.ApprovalWrite, "change things with production/readonly"},
+		{rolebroker.AccessFull, rolebroker.ApprovalCall, "make calls with production/readonly"},
 	} {
 		r := &rolebroker.AccessRequest{AgentName: "scout", IntegrationName: "production", RoleName: "readonly",
-			Access: test.access, Writes: test.writes, Duration: 90 * time.Minute, ExpiresAt: now.Add(time.Second)}
+			Access: test.access, About: test.about, Duration: 90 * time.Minute, ExpiresAt: now.Add(time.Second)}
 		if got, want := wishOf(r, now), "scout wants to "+test.want+", for 1 hour 30 minutes"; got != want {
 			t.Errorf("it is %s, want %s", got, want)
 		}

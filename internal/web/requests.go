@@ -165,7 +165,7 @@ func rowOfRequest(req *rolebroker.AccessRequest, now time.Time) requestRow {
 	if req.State(now) == rolebroker.RequestPending {
 		row.Waits, row.Soon = rolebroker.DurationInWords(now.Sub(req.CreatedAt)), req.ExpiresAt.Sub(now) < soon
 	}
-	if !req.EndedAt.IsZero() && !req.Writes && now.Before(req.EndsAt) {
+	if !req.EndedAt.IsZero() && !req.About.IsOfCalls() && now.Before(req.EndsAt) {
 		ends := when(req.EndsAt, now)
 		row.KeysEnd = &ends
 	}

@@ -11,7 +11,7 @@ import (
 
 // request makes a pending access request of an agent for the first role of an integration.
 func request(a *rolebroker.Agent, in *rolebroker.Integration, task string) *rolebroker.AccessRequest {
-	return &rolebroker.AccessRequest{ID: rolebroker.NewAccessRequestID(), Agent: a.ID, AgentName: a.Name, Token: "tok_a",
+	return &rolebroker.AccessRequest{About: rolebroker.ApprovalBorrow, ID: rolebroker.NewAccessRequestID(), Agent: a.ID, AgentName: a.Name, Token: "tok_a",
 		Integration: in.ID, IntegrationName: in.Name, Role: in.Roles[0].ID, RoleName: in.Roles[0].Name, ARN: in.Roles[0].ARN, Access: "full",
 		Task: task, Reason: "release ½", Duration: time.Hour, CreatedAt: t0,
 		ExpiresAt: t0.Add(rolebroker.RequestLifetime)}
@@ -345,7 +345,7 @@ func testWriteRequests(s *suite) {
 		seconds++
 		r.CreatedAt = t0.Add(time.Duration(seconds) * time.Second)
 		r.ExpiresAt = r.CreatedAt.Add(rolebroker.RequestLifetime)
-		r.Writes, r.Call = true, &rolebroker.AskedCall{Service: "dynamodb", Operation: "X", Region: "eu-west-1",
+		r.About, r.Call = rolebroker.ApprovalWrite, &rolebroker.AskedCall{Service: "dynamodb", Operation: "X", Region: "eu-west-1",
 			Actions: []string{action}, Resources: []string{"arn:aws:dynamodb:::table/½"}, Level: rolebroker.CallWrite}
 		return r
 	}

@@ -36,7 +36,7 @@ func newChanger(t *testing.T) *changer {
 func (w *changer) calls(ctx context.Context, n int) {
 	for range n {
 		go func() {
-			_, _, err := w.broker.MayChange(ctx, w.scout, rolebroker.Request{Role: "deployer", Task: "tidy"}, deleteTable,
+			_, _, err := w.broker.MayCall(ctx, w.scout, rolebroker.Request{Role: "deployer", Task: "tidy"}, deleteTable,
 				25*time.Second)
 			w.over <- err
 		}()
@@ -73,7 +73,7 @@ func TestCallsThatWaitAreBoundedAndLeaveNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		w.got(10, rolebroker.CodeApproval)
 		asked, err := w.broker.AccessRequests(t.Context(), admin, rolebroker.AccessRequestFilter{}, rolebroker.Page{Limit: 9})
-		if err != nil || len(asked) != 1 || !asked[0].Writes || asked[0].Call.String() != deleteTable.String() {
+		if err != nil || len(asked) != 1 || asked[0].About != rolebroker.ApprovalWrite || asked[0].Call.String() != deleteTable.String() {
 			t.Errorf("it asked %+v, %v", asked, err)
 		}
 

@@ -56,13 +56,13 @@ func TestWhatANarrowedApprovalAllows(t *testing.T) {
 }
 
 // Who may change something when: the grant has to be for changes, for the role and the task, and to last.
-func TestMayChange(t *testing.T) {
+func TestMayCall(t *testing.T) {
 	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 	in := rolebroker.Integration{ID: "int_p", Name: "production", Enabled: true, DefaultRole: "deployer",
 		Roles: []rolebroker.Role{{ID: "rol_d", Name: "deployer", Enabled: true}}}
 	c := rolebroker.NewConnection(&in, now)
 	c.Keys, c.Approval = rolebroker.KeysWithheld, rolebroker.ApprovalWrite
-	approved := rolebroker.OpenRequest{ID: "req_a", Integration: "int_p", Role: "rol_d", Task: "tidy", Writes: true,
+	approved := rolebroker.OpenRequest{ID: "req_a", Integration: "int_p", Role: "rol_d", Task: "tidy", About: rolebroker.ApprovalWrite,
 		Access: rolebroker.AccessFull, Approved: true, Until: now.Add(time.Minute)}
 	may := func(change func(*rolebroker.OpenRequest), task string, call *rolebroker.AskedCall) (string, error) {
 		r := approved
@@ -77,7 +77,7 @@ func TestMayChange(t *testing.T) {
 		if grant.NeedsApproval() {
 			t.Error("borrowing needs an approval")
 		}
-		open, err := g.MayChange(grant, task, call, now)
+		open, err := g.MayCall(grant, task, call, now)
 		return string(open.ID), err
 	}
 	read := put("x")
@@ -100,7 +100,7 @@ func TestMayChange(t *testing.T) {
 		"a level unknown":    {same, "other", unknown, "", rolebroker.CodeApproval},
 		"another task":       {same, "other", put("x"), "", rolebroker.CodeApproval},
 		"no task":            {same, "", put("x"), "", rolebroker.CodeApproval},
-		"leave to borrow":    {func(r *rolebroker.OpenRequest) { r.Writes = false }, "tidy", put("x"), "", rolebroker.CodeApproval},
+		"leave to borrow":    {func(r *rolebroker.OpenRequest) { r.About = rolebroker.ApprovalBorrow }, "tidy", put("x"), "", rolebroker.CodeApproval},
 		"another role":       {func(r *rolebroker.OpenRequest) { r.Role = "rol_x" }, "tidy", put("x"), "", rolebroker.CodeApproval},
 		"over":               {func(r *rolebroker.OpenRequest) { r.Until = now }, "tidy", put("x"), "", rolebroker.CodeApproval},
 		"narrowed to others": {func(r *rolebroker.OpenRequest) { r.Narrowed.Actions = []string{"s3:PutObject"} }, "tidy", put("x"), "", rolebroker.CodeApproval},
@@ -160,7 +160,7 @@ func TestOnlyACall(t *testing.T) {
 
 func TestOnlyACallIsApproved(t *testing.T) {
 	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
-	asked := rolebroker.AccessRequest{Access: rolebroker.AccessFull, Writes: true, Duration: time.Hour,
+	asked := rolebroker.AccessRequest{Access: rolebroker.AccessFull, About: rolebroker.ApprovalWrite, Duration: time.Hour,
 		ExpiresAt: now.Add(time.Hour),
 		Call:      &rolebroker.AskedCall{Actions: []string{"s3:PutObject"}, Resources: []string{"arn:aws:s3:::a/k"}}}
 	if got, err := asked.Approve(rolebroker.ApprovalTerms{OnlyCall: true}, now); err != nil ||
@@ -181,6 +181,49 @@ func TestOnlyACallIsApproved(t *testing.T) {
 		if _, err := other.Approve(c.terms, now); rolebroker.CodeOf(err) != rolebroker.CodeInvalid ||
 			!strings.Contains(err.Error(), "only_call") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// With approval call a read asks too, and an approval of changes does not do for it.
+func TestMayCallWhatNothingExempts(t *testing.T) {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	in := rolebroker.Integration{ID: "int_p", Name: "production", Enabled: true, DefaultRole: "deployer",
+		Roles: []rolebroker.Role{{ID: "rol_d", Name: "deployer", Enabled: true}}}
+	c := rolebroker.NewConnection(&in, now)
+	c.Keys, c.Approval = rolebroker.KeysWithheld, rolebroker.ApprovalCall
+	var err error
+	if c.ExemptPolicy, err = rolebroker.ReadBuckets("aws", []string{"reports"}); err != nil {
+		t.Fatal(err)
+	}
+	get := func(arn string) *rolebroker.AskedCall {
+		return &rolebroker.AskedCall{Service: "s3", Operation: "GetObject", Actions: []string{"s3:GetObject"},
+			Resources: []string{arn}, Level: "read"}
+	}
+	for name, x := range map[string]struct {
+		about rolebroker.Approval
+		call  *rolebroker.AskedCall
+		id    rolebroker.AccessRequestID
+		code  rolebroker.Code
+	}{
+		"exempt":                   {rolebroker.ApprovalCall, get("arn:aws:s3:::reports/a"), "", ""},
+		"approved":                 {rolebroker.ApprovalCall, get("arn:aws:s3:::other/a"), "req_a", ""},
+		"approved for changes":     {rolebroker.ApprovalWrite, get("arn:aws:s3:::other/a"), "", rolebroker.CodeApproval},
+		"approved to be borrowed":  {rolebroker.ApprovalBorrow, get("arn:aws:s3:::other/a"), "", rolebroker.CodeApproval},
+		"approved by who knows":    {"", get("arn:aws:s3:::other/a"), "", rolebroker.CodeApproval},
+		"exempt without a request": {"", get("arn:aws:s3:::reports/a"), "", ""},
+	} {
+		g := &rolebroker.Grants{Agent: rolebroker.Agent{Name: "scout", DefaultIntegration: "int_p",
+			Connections: []rolebroker.Connection{c}}, Integrations: []rolebroker.Integration{in},
+			Requests: []rolebroker.OpenRequest{{ID: "req_a", Integration: "int_p", Role: "rol_d", About: x.about,
+				Access: rolebroker.AccessFull, Approved: true, Until: now.Add(time.Minute)}}}
+		grant, err := g.Resolve("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := g.MayCall(grant, "", x.call, now)
+		if found.ID != x.id || rolebroker.CodeOf(err) != x.code {
+			t.Errorf("%s: it may by %q: %v", name, found.ID, err)
 		}
 	}
 }

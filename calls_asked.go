@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// AskedCall is a call to AWS that may change something, and that a person is asked about.
+// AskedCall is a call to AWS that a person is asked about.
 type AskedCall struct {
 	Service   string    `json:"service"`
 	Operation string    `json:"operation"`
@@ -77,7 +77,7 @@ func (c *AskedCall) Only() (n Narrowed, ok bool) {
 	return n, true
 }
 
-// Narrowed is what an approval of writes is narrowed to. The zero value is all writes of the task.
+// Narrowed is what an approval of writes or calls is narrowed to. The zero value is all of the task.
 type Narrowed struct {
 	Actions   []string // of IAM, such as dynamodb:PutItem; nil: any
 	Resources []string // ARNs, in which * stands for any text; nil: any
@@ -123,12 +123,12 @@ func glob(pattern, s string) bool {
 }
 
 // check adds what is wrong to the problems of an approval.
-func (n Narrowed) check(writes bool, p *problems) {
-	const only = "can be narrowed only for a request to change something; this one is to borrow the role"
-	if n.Actions != nil && !writes {
+func (n Narrowed) check(about Approval, p *problems) {
+	const only = "can be narrowed only for a request about calls; this one is to borrow the role"
+	if n.Actions != nil && !about.IsOfCalls() {
 		p.add("actions", only)
 	}
-	if n.Resources != nil && !writes {
+	if n.Resources != nil && !about.IsOfCalls() {
 		p.add("resources", only)
 	}
 	for _, list := range []struct {
@@ -160,12 +160,18 @@ func isResource(s string) bool {
 
 // NeedsApprovalOf reports whether a person has to approve a call with the role.
 func (g Grant) NeedsApprovalOf(c *AskedCall) bool {
-	return g.Connection.Approval == ApprovalWrite && c.Level.Changes()
+	switch g.Connection.Approval {
+	case ApprovalWrite:
+		return c.Level.Changes()
+	case ApprovalCall:
+		return !g.Connection.Exempts(c.Actions, c.Resources, g.Role.ARN)
+	}
+	return false
 }
 
-// MayChange returns the approval under which an agent may make a call for a task at a time; the zero value if it needs
+// MayCall returns the approval under which an agent may make a call for a task at a time; the zero value if it needs
 // none. Of several it is the one that lasts longest. Codes: approval_required.
-func (g *Grants) MayChange(grant Grant, task string, call *AskedCall, now time.Time) (OpenRequest, error) {
+func (g *Grants) MayCall(grant Grant, task string, call *AskedCall, now time.Time) (OpenRequest, error) {
 	if !grant.NeedsApprovalOf(call) {
 		return OpenRequest{}, nil
 	}
@@ -173,7 +179,7 @@ func (g *Grants) MayChange(grant Grant, task string, call *AskedCall, now time.T
 	for i := range g.Requests {
 		r := &g.Requests[i]
 		switch {
-		case !r.Writes || !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
+		case r.About != grant.Connection.Approval || !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
 		case !r.Approved:
 			pending = *r
 		case r.Narrowed.Allows(call) && (best.ID == "" || r.Until.After(best.Until)):
@@ -183,19 +189,23 @@ func (g *Grants) MayChange(grant Grant, task string, call *AskedCall, now time.T
 	if best.ID != "" {
 		return best, nil
 	}
-	return pending, g.unchanged(grant, task, call, pending)
+	return pending, g.uncalled(grant, task, call, pending)
 }
 
-// unchanged refuses a call that a person has to approve, and says how to ask, or which question is pending.
-func (g *Grants) unchanged(grant Grant, task string, call *AskedCall, pending OpenRequest) error {
-	e := Errorf(CodeApproval, "a person has to approve what agent %s changes with role %s%s: %s", g.Agent.Name,
+// uncalled refuses a call that a person has to approve, and says how to ask, or which question is pending.
+func (g *Grants) uncalled(grant Grant, task string, call *AskedCall, pending OpenRequest) error {
+	does := "calls"
+	if grant.Connection.Approval == ApprovalWrite {
+		does = "changes"
+	}
+	e := Errorf(CodeApproval, "a person has to approve what agent %s %s with role %s%s: %s", g.Agent.Name, does,
 		grant.Reference(), forTask(task), call)
 	if pending.ID != "" {
 		e.Message += "; access request " + string(pending.ID) + " waits for that"
 		return e.WithSteps(Step{Text: "follow it, and try again once it is approved:",
 			Command: "rolebroker request show " + string(pending.ID)})
 	}
-	return e.WithSteps(AskToChange(grant.Reference(), task))
+	return e.WithSteps(AskForCalls(grant.Reference(), task))
 }
 
 func forTask(task string) string {
@@ -205,8 +215,8 @@ func forTask(task string) string {
 	return " for task " + task
 }
 
-// AskToChange is what an agent does to ask for leave to change something.
-func AskToChange(role, task string) Step {
+// AskForCalls is what an agent does to ask for leave to make calls.
+func AskForCalls(role, task string) Step {
 	ask := []string{"rolebroker", "request", role}
 	if task != "" {
 		ask = append(ask, "--task", task)

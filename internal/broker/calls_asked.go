@@ -7,24 +7,23 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// MayChange returns the approval under which an agent may make a call that may change something; empty if it needs none.
-// Where it lacks one, MayChange asks people once for each task, and waits at most so long. If there is no approval then,
-// it also returns the question. Codes: denied (also: a person said no), expired, not_found, approval_required, throttled,
+// MayCall returns the approval under which an agent may make a call; empty if it needs none. Where it lacks one, MayCall
+// asks people once for each task, and waits at most so long. If there is no approval then, it also returns the question. Codes: denied (also: a person said no), expired, not_found, approval_required, throttled,
 // unavailable (ctx ended).
-func (b *Broker) MayChange(
+func (b *Broker) MayCall(
 	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall, wait time.Duration,
 ) (rolebroker.AccessRequestID, *rolebroker.AccessRequest, error) {
 	const action = rolebroker.ActionAccessRequestCreate
 	if err := b.May(ctx, who, action); err != nil {
 		return "", nil, err
 	}
-	approval, err := b.lender.MayChange(ctx, who, req, call)
+	approval, err := b.lender.MayCall(ctx, who, req, call)
 	if rolebroker.CodeOf(err) != rolebroker.CodeApproval {
 		return approval.ID, nil, err
 	}
 	changed, cancel := b.changesOf(who.Agent)
 	defer cancel()
-	asked, refused := b.askToChange(ctx, who, req, call, approval.ID)
+	asked, refused := b.askForCall(ctx, who, req, call, approval.ID)
 	switch {
 	case rolebroker.CodeOf(refused) == rolebroker.CodeThrottled: // a loop; what it asks is known already
 		return "", nil, err
@@ -38,26 +37,26 @@ func (b *Broker) MayChange(
 	defer end()
 	waiting, stop := context.WithTimeout(ctx, wait)
 	defer stop()
-	return b.awaitChange(waiting, who, req, call, asked, changed)
+	return b.awaitApproval(waiting, who, req, call, asked, changed)
 }
 
-// awaitChange asks after every change whether the call may be made, until waiting ends.
-func (b *Broker) awaitChange(waiting context.Context, who rolebroker.Caller, req rolebroker.Request,
+// awaitApproval asks after every change whether the call may be made, until waiting ends.
+func (b *Broker) awaitApproval(waiting context.Context, who rolebroker.Caller, req rolebroker.Request,
 	call *rolebroker.AskedCall, asked *rolebroker.AccessRequest, changed <-chan struct{},
 ) (rolebroker.AccessRequestID, *rolebroker.AccessRequest, error) {
 	ctx := context.WithoutCancel(waiting)
 	for {
-		approval, err := b.lender.MayChange(ctx, who, req, call)
+		approval, err := b.lender.MayCall(ctx, who, req, call)
 		if rolebroker.CodeOf(err) != rolebroker.CodeApproval {
 			return approval.ID, nil, err
 		}
 		if approval.ID != asked.ID { // it was decided, or is over
-			if asked, err = b.askToChange(ctx, who, req, call, approval.ID); err != nil {
+			if asked, err = b.askForCall(ctx, who, req, call, approval.ID); err != nil {
 				return "", nil, err
 			}
 		}
 		if waiting.Err() != nil {
-			if approval, err = b.lender.MayChange(ctx, who, req, call); err != nil {
+			if approval, err = b.lender.MayCall(ctx, who, req, call); err != nil {
 				return "", asked, err
 			}
 			return approval.ID, nil, nil
@@ -76,9 +75,9 @@ func (b *Broker) awaitChange(waiting context.Context, who rolebroker.Caller, req
 	}
 }
 
-// askToChange finds or makes the question about a call. pending is the one that waits; empty: none is known here. Codes:
+// askForCall finds or makes the question about a call. pending is the one that waits; empty: none is known here. Codes:
 // denied (a person said no, or ended the approval), throttled.
-func (b *Broker) askToChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
+func (b *Broker) askForCall(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
 	call *rolebroker.AskedCall, pending rolebroker.AccessRequestID,
 ) (*rolebroker.AccessRequest, error) {
 	if pending != "" {
@@ -99,7 +98,7 @@ func (b *Broker) askToChange(ctx context.Context, who rolebroker.Caller, req rol
 	default:
 		return asked, nil
 	}
-	return nil, rolebroker.AsError(err).WithSteps(rolebroker.AskToChange(asked.Reference(), req.Task))
+	return nil, rolebroker.AsError(err).WithSteps(rolebroker.AskForCalls(asked.Reference(), req.Task))
 }
 
 // reasonOf is the reason of a question that a call asks by itself.
