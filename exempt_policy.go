@@ -91,6 +91,18 @@ func ReadBuckets(partition string, buckets []string) (policy string, err error) 
 	return string(text), err
 }
 
+// BucketsRead returns the ARNs of the buckets that an exempt policy is for; ok is false if it is not as ReadBuckets makes
+// it.
+func BucketsRead(policy string) (arns []string, ok bool) {
+	p, err := ReadPolicy(policy)
+	if err != nil || len(p.statements) == 0 {
+		return nil, false
+	}
+	arns = p.statements[0].Resource
+	same, err := ReadBuckets("", arns)
+	return arns, err == nil && same == policy
+}
+
 // isBucketName reports whether S3 takes a name for a bucket.
 //
 // Source: Amazon S3 User Guide, "Bucket naming rules"; old buckets may have capital letters and underscores.

@@ -110,6 +110,13 @@ func TestReadBuckets(t *testing.T) {
 	if compact, wrong := rolebroker.ParseExemptPolicy(policy); compact != policy || wrong != nil {
 		t.Errorf("%s is wrong in %v", policy, wrong)
 	}
+	arns, ok := rolebroker.BucketsRead(policy)
+	if !ok || len(arns) != 1 || arns[0] != "arn:aws:s3:::reports" {
+		t.Errorf("it is for %v, %t", arns, ok)
+	}
+	if _, ok := rolebroker.BucketsRead(strings.Replace(policy, "s3:GetObjectVersion", "s3:PutObject", 1)); ok {
+		t.Error("a policy that allows to write is one that reads")
+	}
 }
 
 // An exempt policy has nothing that only AWS can judge, and belongs to approval call with keys withheld.

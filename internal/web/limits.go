@@ -1,10 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,6 +28,8 @@ type limitsPage struct {
 	Presets     []presetChoice
 	Accesses    []accessChoice
 	Policy      string // as it was typed, or indented; also while another access is chosen, which hides it
+	Exempt      string // likewise, the exempt policy
+	Buckets     string // that the exempt policy is to be for, as they were typed
 	Some        bool   // the agent is limited to the roles that are chosen
 	Roles       []roleChoice
 	KeyChoices  []accessChoice
@@ -153,10 +153,11 @@ func (s *server) renderLimits(w http.ResponseWriter, r *http.Request, v *visit, 
 		status = http.StatusOK // htmx leaves the page as it is otherwise
 	}
 	page.Actions = strings.Join(limits.AllowedActions, "\n")
-	page.Policy, page.Some = cmp.Or(limits.SessionPolicy, formValue(r, "session_policy")), limits.Roles != nil
-	var pretty bytes.Buffer
-	if json.Indent(&pretty, []byte(page.Policy), "", "  ") == nil {
-		page.Policy = pretty.String()
+	page.Policy = indented(cmp.Or(limits.SessionPolicy, formValue(r, "session_policy")))
+	page.Exempt = indented(cmp.Or(limits.ExemptPolicy, formValue(r, "exempt_policy")))
+	page.Some = limits.Roles != nil
+	if arns, ok := rolebroker.BucketsRead(limits.ExemptPolicy); ok && page.Buckets == "" {
+		page.Buckets = strings.ReplaceAll(strings.Join(arns, " "), "arn:aws:s3:::", "")
 	}
 	for _, role := range in.Roles {
 		chosen := page.Some && (slices.Contains(*limits.Roles, role.Name) || slices.Contains(*limits.Roles, string(role.ID)))
@@ -175,12 +176,21 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 	saved := broker.LimitsOf(c)
 	limits, page := saved, &limitsPage{Version: max(formVersion(r), 1)}
 	readLimits(r, &limits)
+	page.Buckets = formValue(r, "exempt_buckets")
 	action, word, _ := strings.Cut(formValue(r, "action"), ".")
+	_, ofBuckets := rolebroker.BucketsRead(limits.ExemptPolicy)
+	named := page.Buckets != "" && (ofBuckets || limits.ExemptPolicy == "")
+	if limits.Approval == rolebroker.ApprovalCall && (named || action == "buckets") {
+		if err := exemptBuckets(&limits, in, page.Buckets); err != nil {
+			page.Errors, page.Unsaved = map[string]string{"exempt_buckets": bucketsError(err)}, true
+			return s.renderLimits(w, r, v, http.StatusUnprocessableEntity, agent, in, limits, page)
+		}
+	}
 	if action == "preset" {
 		presetOf(word).set(&limits)
 		limits.SessionPolicy, limits.AllowedActions = "", nil
 	}
-	if action == "preset" || action == "preview" {
+	if action == "preset" || action == "preview" || action == "buckets" {
 		page.Unsaved = true
 		return s.renderLimits(w, r, v, http.StatusOK, agent, in, limits, page)
 	}
@@ -232,7 +242,8 @@ func readLimits(r *http.Request, limits *broker.Limits) {
 // limitFields are the fields of the form, in its order.
 var limitFields = []formField{{"access", "Access", "access"}, {"session_policy", "Session policy", "session-policy"},
 	{"roles", "Roles", "roles"}, {"keys", "Keys", "keys"}, {"allowed_actions", "Allowed calls", "allowed-actions"},
-	{"approval", "Approval", "approval"}}
+	{"approval", "Approval", "approval"}, {"exempt_buckets", "Buckets", "exempt-buckets"},
+	{"exempt_policy", "Exempt policy", "exempt-policy"}}
 
 // Faults are the errors of the form, in the order of its fields.
 func (p *limitsPage) Faults() []fault { return faultsOf(p.Errors, limitFields...) }
@@ -249,17 +260,18 @@ func limitsErrors(err error) map[string]string {
 	return policyErrors(found)
 }
 
-// policyErrors gathers what is wrong with elements of the session policy under its field.
+// policyErrors gathers what is wrong with elements of a policy under its field.
 func policyErrors(found map[string]string) map[string]string {
 	shown := map[string]string{}
-	var policy []string
+	policies := map[string][]string{}
 	for path, problem := range found {
-		element, isPolicy := strings.CutPrefix(path, "session_policy")
+		field, element, _ := strings.Cut(strings.ReplaceAll(path, "[", "."), ".")
+		isPolicy := field == "session_policy" || field == "exempt_policy"
 		switch {
 		case isPolicy && element != "":
-			policy = append(policy, strings.TrimPrefix(element, ".")+": "+problem)
+			policies[field] = append(policies[field], strings.TrimPrefix(strings.TrimPrefix(path, field), ".")+": "+problem)
 		case isPolicy:
-			policy = append(policy, problem)
+			policies[field] = append(policies[field], problem)
 		case strings.HasPrefix(path, "roles"):
 			shown["roles"] = problem
 		case strings.HasPrefix(path, "allowed_actions"):
@@ -268,8 +280,9 @@ func policyErrors(found map[string]string) map[string]string {
 			shown[path] = problem
 		}
 	}
-	if slices.Sort(policy); len(policy) > 0 {
-		shown["session_policy"] = strings.Join(policy, " ")
+	for field, problems := range policies {
+		slices.Sort(problems)
+		shown[field] = strings.Join(problems, " ")
 	}
 	return shown
 }

@@ -31,12 +31,32 @@ func wordsOfLimits(c *rolebroker.Connection) limitWords {
 		rolebroker.ApprovalNone:   "asks nobody",
 		rolebroker.ApprovalBorrow: "waits for a person’s yes before it uses a role",
 		rolebroker.ApprovalWrite:  "waits for a person’s yes before each change",
+		rolebroker.ApprovalCall:   "waits for a person’s yes before each call",
 	}
 	words := limitWords{access[c.Access], keys[c.Keys], approval[c.Approval]}
+	if c.ExemptPolicy != "" {
+		words.Approval += exemptInWords(c.ExemptPolicy)
+	}
 	if len(c.AllowedActions) > 0 {
 		words.Keys += ", but may call " + strings.Join(c.AllowedActions, ", ")
 	}
 	return words
+}
+
+// exemptInWords says which calls need no approval. It continues "waits for a person’s yes before each call".
+func exemptInWords(policy string) string {
+	arns, ok := rolebroker.BucketsRead(policy)
+	if !ok {
+		return " that its exempt policy does not allow"
+	}
+	names := make([]string, 0, len(arns))
+	for _, arn := range arns[:min(len(arns), maxMentioned)] {
+		names = append(names, arn[strings.LastIndex(arn, ":")+1:])
+	}
+	if more := len(arns) - len(names); more > 0 {
+		names = append(names, strconv.Itoa(more)+" more")
+	}
+	return " but reads of " + oneOrMany(int64(len(arns)), "the bucket ", "the buckets ") + andList(names)
 }
 
 // Sentence says all of it of an agent, as in "In production, scout may read, and change nothing. It …".
@@ -59,7 +79,7 @@ func andList(names []string) string {
 // summaryOf says in one sentence or two what limits let an agent do in an integration.
 func summaryOf(agent string, in *rolebroker.Integration, limits *broker.Limits) string {
 	c := rolebroker.Connection{IntegrationName: in.Name, Access: limits.Access, Keys: limits.Keys,
-		Approval: limits.Approval, AllowedActions: limits.AllowedActions}
+		Approval: limits.Approval, ExemptPolicy: limits.ExemptPolicy, AllowedActions: limits.AllowedActions}
 	if limits.Roles != nil {
 		for _, r := range in.Roles {
 			if slices.Contains(*limits.Roles, r.Name) || slices.Contains(*limits.Roles, string(r.ID)) {

@@ -32,9 +32,12 @@ type newAgentPage struct {
 type chosenIntegration struct {
 	rolebroker.Integration
 	Presets []presetChoice
+	Buckets string // that the agent reads without an approval, as they were typed
 	Says    string // what the agent may do
 	Error   string
+	Unknown string // what is wrong with the buckets; empty: nothing, or nobody has to know yet
 	limits  broker.Limits
+	wrong   error // with the buckets
 }
 
 // Asks reports whether the agent will have to ask a person.
@@ -72,8 +75,11 @@ func (s *server) choose(r *http.Request, v *visit, page *newAgentPage, integrati
 		if page.index(in.ID) >= 0 || len(page.Chosen) == maxNames {
 			continue
 		}
-		one := chosenIntegration{Integration: *in}
-		presetOf(formValue(r, "preset."+string(in.ID))).set(&one.limits)
+		one := chosenIntegration{Integration: *in, Buckets: formValue(r, "buckets."+string(in.ID))}
+		preset := presetOf(formValue(r, "preset."+string(in.ID)))
+		if preset.set(&one.limits); preset.HasBuckets() {
+			one.wrong = exemptBuckets(&one.limits, in, one.Buckets)
+		}
 		page.Chosen = append(page.Chosen, one)
 	}
 	return nil
@@ -178,6 +184,10 @@ func (s *server) create(w http.ResponseWriter, r *http.Request, v *visit, page *
 	connections := []broker.ConnectionSpec{}
 	for i := range page.Chosen {
 		c := &page.Chosen[i]
+		if c.wrong != nil {
+			c.Unknown = bucketsError(c.wrong)
+			return s.askForAgent(w, r, v, http.StatusUnprocessableEntity, page)
+		}
 		connections = append(connections, broker.ConnectionSpec{Integration: string(c.ID), Limits: &c.limits})
 	}
 	agent, err := s.Broker.CreateAgent(r.Context(), v.who, broker.AgentSpec{Name: page.NewName,
@@ -224,6 +234,9 @@ func (s *server) freeAgentName(ctx context.Context, v *visit, like string) strin
 func (p *newAgentPage) Faults() []fault {
 	all := faultsOf(p.Errors, formField{"name", "Name", "name"}, formField{"description", "Description", "description"})
 	for _, c := range p.Chosen {
+		if c.Unknown != "" {
+			all = append(all, fault{"Buckets of " + c.Name, "buckets-" + string(c.ID), c.Unknown})
+		}
 		if c.Error != "" {
 			all = append(all, fault{c.Name, "chosen-" + string(c.ID), c.Error})
 		}
