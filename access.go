@@ -147,7 +147,8 @@ func (c *Connection) IsRestricted() bool {
 func (c *Connection) IsLike(other *Connection) bool {
 	isSame := func(a, b ConnectionRole) bool { return a.ID == b.ID }
 	return c.Access == other.Access && c.SessionPolicy == other.SessionPolicy && c.Keys == other.Keys &&
-		c.Approval == other.Approval && c.ExemptPolicy == other.ExemptPolicy && slices.Equal(c.AllowedActions, other.AllowedActions) &&
+		c.Approval == other.Approval && c.ExemptPolicy == other.ExemptPolicy &&
+		slices.Equal(c.AllowedActions, other.AllowedActions) &&
 		(c.Roles == nil) == (other.Roles == nil) && slices.EqualFunc(c.Roles, other.Roles, isSame)
 }
 

@@ -26,7 +26,8 @@ func approvals(requests ...rolebroker.OpenRequest) (*rolebroker.Grants, rolebrok
 // granted is an approved request for the role of approvals.
 func granted(id, task string, minutes int) rolebroker.OpenRequest {
 	return rolebroker.OpenRequest{ID: rolebroker.AccessRequestID(id), Integration: "int_p", Role: "rol_r", Task: task,
-		About: rolebroker.ApprovalBorrow, Access: rolebroker.AccessFull, Approved: true, Until: noon.Add(time.Duration(minutes) * time.Minute)}
+		About: rolebroker.ApprovalBorrow, Access: rolebroker.AccessFull, Approved: true,
+		Until: noon.Add(time.Duration(minutes) * time.Minute)}
 }
 
 // A role is borrowed under the approval of that task that lasts longest, and under no other.

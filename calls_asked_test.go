@@ -62,8 +62,8 @@ func TestMayCall(t *testing.T) {
 		Roles: []rolebroker.Role{{ID: "rol_d", Name: "deployer", Enabled: true}}}
 	c := rolebroker.NewConnection(&in, now)
 	c.Keys, c.Approval = rolebroker.KeysWithheld, rolebroker.ApprovalWrite
-	approved := rolebroker.OpenRequest{ID: "req_a", Integration: "int_p", Role: "rol_d", Task: "tidy", About: rolebroker.ApprovalWrite,
-		Access: rolebroker.AccessFull, Approved: true, Until: now.Add(time.Minute)}
+	approved := rolebroker.OpenRequest{ID: "req_a", Integration: "int_p", Role: "rol_d", Task: "tidy",
+		About: rolebroker.ApprovalWrite, Access: rolebroker.AccessFull, Approved: true, Until: now.Add(time.Minute)}
 	may := func(change func(*rolebroker.OpenRequest), task string, call *rolebroker.AskedCall) (string, error) {
 		r := approved
 		change(&r)
@@ -94,13 +94,14 @@ func TestMayCall(t *testing.T) {
 		id     string
 		code   rolebroker.Code
 	}{
-		"a read":             {same, "other", read, "", ""},
-		"a write":            {same, "tidy", put("x"), "req_a", ""},
-		"a tag":              {same, "tidy", tag, "req_a", ""},
-		"a level unknown":    {same, "other", unknown, "", rolebroker.CodeApproval},
-		"another task":       {same, "other", put("x"), "", rolebroker.CodeApproval},
-		"no task":            {same, "", put("x"), "", rolebroker.CodeApproval},
-		"leave to borrow":    {func(r *rolebroker.OpenRequest) { r.About = rolebroker.ApprovalBorrow }, "tidy", put("x"), "", rolebroker.CodeApproval},
+		"a read":          {same, "other", read, "", ""},
+		"a write":         {same, "tidy", put("x"), "req_a", ""},
+		"a tag":           {same, "tidy", tag, "req_a", ""},
+		"a level unknown": {same, "other", unknown, "", rolebroker.CodeApproval},
+		"another task":    {same, "other", put("x"), "", rolebroker.CodeApproval},
+		"no task":         {same, "", put("x"), "", rolebroker.CodeApproval},
+		"leave to borrow": {func(r *rolebroker.OpenRequest) { r.About = rolebroker.ApprovalBorrow }, "tidy", put("x"), "",
+			rolebroker.CodeApproval},
 		"another role":       {func(r *rolebroker.OpenRequest) { r.Role = "rol_x" }, "tidy", put("x"), "", rolebroker.CodeApproval},
 		"over":               {func(r *rolebroker.OpenRequest) { r.Until = now }, "tidy", put("x"), "", rolebroker.CodeApproval},
 		"narrowed to others": {func(r *rolebroker.OpenRequest) { r.Narrowed.Actions = []string{"s3:PutObject"} }, "tidy", put("x"), "", rolebroker.CodeApproval},

@@ -213,7 +213,8 @@ type Offer struct {
 	NeedsApproval bool
 	// ChangesNeedApproval says that a person has to approve before the gateway sends what may change something.
 	ChangesNeedApproval bool
-	// CallsNeedApproval says that a person has to approve before the gateway sends what the exempt policy does not allow.
+	// CallsNeedApproval says that a person has to approve before the gateway sends what the exempt policy does not
+	// allow.
 	CallsNeedApproval bool
 }
 
@@ -249,7 +250,8 @@ func (g *Grants) Offers() []Offer {
 			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN,
 				Region: role.Region, Access: connection.Access, Keys: connection.Keys, Default: role == byDefault,
 				NeedsApproval:       Grant{in, role, connection}.NeedsApproval(),
-				ChangesNeedApproval: connection.Approval == ApprovalWrite, CallsNeedApproval: connection.Approval == ApprovalCall}
+				ChangesNeedApproval: connection.Approval == ApprovalWrite,
+				CallsNeedApproval:   connection.Approval == ApprovalCall}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name
 			}

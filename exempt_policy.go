@@ -21,7 +21,8 @@ func (c *Connection) checkExempt(path string, p *problems) {
 	switch {
 	case c.ExemptPolicy == "":
 	case c.Approval != ApprovalCall:
-		p.add(path+"exempt_policy", "is allowed only with approval call, and the approval is %s", Quote(string(c.Approval)))
+		p.add(path+"exempt_policy", "is allowed only with approval call, and the approval is %s",
+			Quote(string(c.Approval)))
 	default:
 		_, wrong := ParseExemptPolicy(c.ExemptPolicy)
 		for _, f := range wrong {
@@ -91,8 +92,8 @@ func ReadBuckets(partition string, buckets []string) (policy string, err error) 
 	return string(text), err
 }
 
-// BucketsRead returns the ARNs of the buckets that an exempt policy is for; ok is false if it is not as ReadBuckets makes
-// it.
+// BucketsRead returns the ARNs of the buckets that an exempt policy is for. ok is false if it is not as ReadBuckets
+// makes it.
 func BucketsRead(policy string) (arns []string, ok bool) {
 	p, err := ReadPolicy(policy)
 	if err != nil || len(p.statements) == 0 {

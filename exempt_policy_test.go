@@ -130,13 +130,15 @@ func TestAConnectionWithAnExemptPolicy(t *testing.T) {
 		policy   string
 		says     string // empty: it is valid
 	}{
-		"valid":       {rolebroker.KeysWithheld, rolebroker.ApprovalCall, document, ""},
-		"none":        {rolebroker.KeysWithheld, rolebroker.ApprovalCall, "", ""},
-		"lent":        {rolebroker.KeysLent, rolebroker.ApprovalCall, document, `approval: call is possible only with keys "withheld"`},
-		"write":       {rolebroker.KeysWithheld, rolebroker.ApprovalWrite, document, `exempt_policy: is allowed only with approval call`},
-		"a condition": {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with(`"*"}`, `"*","Condition":{"Bool":{"a:b":"true"}}}`), "exempt_policy.Statement[0].Condition: cannot be judged"},
-		"a variable":  {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with(`"Resource":"*"`, `"Resource":"arn:aws:s3:::b/${aws:username}"`), "exempt_policy.Statement[0].Resource: "},
-		"too long":    {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with("GetObject", strings.Repeat("x", 6144)), "a connection takes at most 6144"},
+		"valid": {rolebroker.KeysWithheld, rolebroker.ApprovalCall, document, ""},
+		"none":  {rolebroker.KeysWithheld, rolebroker.ApprovalCall, "", ""},
+		"lent":  {rolebroker.KeysLent, rolebroker.ApprovalCall, document, `approval: call is possible only with keys "withheld"`},
+		"write": {rolebroker.KeysWithheld, rolebroker.ApprovalWrite, document, `exempt_policy: is allowed only with approval call`},
+		"a condition": {rolebroker.KeysWithheld, rolebroker.ApprovalCall,
+			with(`"*"}`, `"*","Condition":{"Bool":{"a:b":"true"}}}`), "exempt_policy.Statement[0].Condition: cannot be judged"},
+		"a variable": {rolebroker.KeysWithheld, rolebroker.ApprovalCall,
+			with(`"Resource":"*"`, `"Resource":"arn:aws:s3:::b/${aws:username}"`), "exempt_policy.Statement[0].Resource: "},
+		"too long": {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with("GetObject", strings.Repeat("x", 6144)), "a connection takes at most 6144"},
 		"longer than STS takes": {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with("GetObject", strings.Repeat("x", 6000)),
 			""},
 	} {

@@ -169,8 +169,8 @@ func anyLike(patterns []string, resource string) (best certainty) {
 }
 
 // like reports whether a text is like a pattern, in which * stands for any text and ? for one character. A * in the
-// text stands for any text too: the pattern is then like all that the text stands for. It never takes more steps than the
-// product of both lengths: agents choose the text.
+// text stands for any text too: the pattern is then like all that the text stands for. It never takes more steps than
+// the product of both lengths: agents choose the text.
 func like(pattern, text string) bool {
 	p, t := 0, 0
 	star, again := -1, 0 // where to go on after the last * of the pattern

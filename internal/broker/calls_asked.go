@@ -8,7 +8,8 @@ import (
 )
 
 // MayCall returns the approval under which an agent may make a call; empty if it needs none. Where it lacks one, MayCall
-// asks people once for each task, and waits at most so long. If there is no approval then, it also returns the question. Codes: denied (also: a person said no), expired, not_found, approval_required, throttled,
+// asks people once for each task, and waits at most so long. If there is no approval then, it also returns the question.
+// Codes: denied (also: a person said no), expired, not_found, approval_required, throttled,
 // unavailable (ctx ended).
 func (b *Broker) MayCall(
 	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall, wait time.Duration,

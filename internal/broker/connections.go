@@ -84,8 +84,8 @@ func (limits *Limits) apply(in *rolebroker.Integration, c *rolebroker.Connection
 		c.SessionPolicy = policy
 	}
 	c.ExemptPolicy = limits.ExemptPolicy
-	if policy, wrong := rolebroker.ParseExemptPolicy(limits.ExemptPolicy); limits.ExemptPolicy != "" && len(wrong) == 0 {
-		c.ExemptPolicy = policy
+	if exempt, wrong := rolebroker.ParseExemptPolicy(c.ExemptPolicy); c.ExemptPolicy != "" && len(wrong) == 0 {
+		c.ExemptPolicy = exempt
 	}
 	fields, err := rolesOf(in, limits.Roles, c)
 	if err != nil {

@@ -30,7 +30,8 @@ func (g *Gateway) needApproval(
 func (c *call) approve() (waited bool, err error) {
 	asked := c.about.Asked()
 	asked.Resources = rolebroker.BoundResources(c.asks.Resources) // also if the record has none
-	if needs, err := c.gateway.needApproval(c.r.Context(), c.key.Agent, c.key.Reference(), asked); err != nil || !needs {
+	needs, err := c.gateway.needApproval(c.r.Context(), c.key.Agent, c.key.Reference(), asked)
+	if err != nil || !needs {
 		return false, err
 	}
 	guard.Patient(c.r.Context())

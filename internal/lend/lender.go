@@ -162,7 +162,8 @@ func (l *Lender) Approval(
 	return approval, err
 }
 
-// MayCall returns the approval under which the caller may make a call; the zero value if it needs none. If it lacks an approval, it is the question that waits for a person, with the error; the zero value if
+// MayCall returns the approval under which the caller may make a call; the zero value if it needs none. If it lacks an
+// approval, it is the question that waits for a person, with the error; the zero value if
 // there is none. Codes: as Lend's, without those of STS, and approval_required.
 func (l *Lender) MayCall(
 	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,

@@ -316,7 +316,8 @@ func (t *tx) insertAccessRequest(ctx context.Context, r *rolebroker.AccessReques
 		r.Role, r.RoleName, r.Access, r.Task, r.Reason, r.Duration.Milliseconds(), millis(r.CreatedAt),
 		millis(r.ExpiresAt), r.Decision, millis(r.DecidedAt), clean(r.DecidedBy), r.Decider, r.Rule, r.Note, r.BreakGlass,
 		r.Granted.Milliseconds(), r.GrantedAccess, millis(r.EndsAt), millis(r.EndedAt), clean(r.EndedBy),
-		r.ARN.String(), r.PolicyHash, r.About.IsOfCalls(), clean(r.Call.Text()), actions, resources, r.About, millis(r.OpenUntil()))
+		r.ARN.String(), r.PolicyHash, r.About.IsOfCalls(), clean(r.Call.Text()), actions, resources,
+		r.About, millis(r.OpenUntil()))
 	if violated(err) == idTaken {
 		return rolebroker.Errorf(rolebroker.CodeConflict, "an access request with the ID %s exists already", r.ID)
 	}

@@ -80,7 +80,8 @@ func writeOne(s *store.Store, i int) error {
 // askOne stores an access request of the agent, and its approval.
 func askOne(s *store.Store, a *rolebroker.Agent, in *rolebroker.Integration, now time.Time) error {
 	ctx := context.Background()
-	r := &rolebroker.AccessRequest{About: rolebroker.ApprovalBorrow, ID: rolebroker.NewAccessRequestID(), Agent: a.ID, AgentName: a.Name,
+	r := &rolebroker.AccessRequest{ID: rolebroker.NewAccessRequestID(), About: rolebroker.ApprovalBorrow,
+		Agent: a.ID, AgentName: a.Name,
 		Integration: in.ID, Role: in.Roles[0].ID, Access: rolebroker.AccessFull, Duration: time.Hour, CreatedAt: now,
 		ExpiresAt: now.Add(time.Hour)}
 	_, err := s.CreateAccessRequest(ctx, r, storetest.Event())

@@ -269,7 +269,8 @@ func policyErrors(found map[string]string) map[string]string {
 		isPolicy := field == "session_policy" || field == "exempt_policy"
 		switch {
 		case isPolicy && element != "":
-			policies[field] = append(policies[field], strings.TrimPrefix(strings.TrimPrefix(path, field), ".")+": "+problem)
+			element = strings.TrimPrefix(strings.TrimPrefix(path, field), ".")
+			policies[field] = append(policies[field], element+": "+problem)
 		case isPolicy:
 			policies[field] = append(policies[field], problem)
 		case strings.HasPrefix(path, "roles"):

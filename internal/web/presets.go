@@ -74,15 +74,18 @@ func bucketsIn(field string) []string {
 
 // bucketsError is what is wrong with the buckets that were named.
 func bucketsError(err error) string {
-	if fields := rolebroker.AsError(err).Fields; len(fields) > 0 && strings.HasPrefix(fields[0].Message, "is required") {
+	fields := rolebroker.AsError(err).Fields
+	switch {
+	case len(fields) == 0:
+		return sentence(rolebroker.AsError(err).Message)
+	case strings.HasPrefix(fields[0].Message, "is required"):
 		return "Name a bucket that it reads without asking, or choose what else it may do."
-	} else if len(fields) > 0 {
-		return sentence(fields[0].Message)
 	}
-	return sentence(rolebroker.AsError(err).Message)
+	return sentence(fields[0].Message)
 }
 
-// exemptBuckets sets the exempt policy that lets the agent read the buckets of a field with the roles of an integration.
+// exemptBuckets sets the exempt policy that lets the agent read the buckets of a field, with the roles of an
+// integration.
 func exemptBuckets(limits *broker.Limits, in *rolebroker.Integration, field string) error {
 	partition := "aws"
 	if len(in.Roles) > 0 {

@@ -11,7 +11,8 @@ import (
 
 // request makes a pending access request of an agent for the first role of an integration.
 func request(a *rolebroker.Agent, in *rolebroker.Integration, task string) *rolebroker.AccessRequest {
-	return &rolebroker.AccessRequest{About: rolebroker.ApprovalBorrow, ID: rolebroker.NewAccessRequestID(), Agent: a.ID, AgentName: a.Name, Token: "tok_a",
+	return &rolebroker.AccessRequest{ID: rolebroker.NewAccessRequestID(), About: rolebroker.ApprovalBorrow,
+		Agent: a.ID, AgentName: a.Name, Token: "tok_a",
 		Integration: in.ID, IntegrationName: in.Name, Role: in.Roles[0].ID, RoleName: in.Roles[0].Name, ARN: in.Roles[0].ARN, Access: "full",
 		Task: task, Reason: "release ½", Duration: time.Hour, CreatedAt: t0,
 		ExpiresAt: t0.Add(rolebroker.RequestLifetime)}
