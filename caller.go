@@ -16,6 +16,9 @@ type Caller struct {
 	Joining   RunnerID    // set for a join token: the runner that it is for
 	RunnerKey RunnerKeyID // the credential or join token
 
+	// SignIn is that of the command line of a person, which shows it in place of an API key.
+	SignIn SignInID
+
 	// Workload is the pod that showed the token of its service account to a runner; zero for other agents.
 	Workload Workload
 

@@ -101,7 +101,9 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization, address strin
 	var err error
 	if _, ok := commandLine.id(shown); ok {
 		action = rolebroker.ActionSignInAuthenticate
-		who, _, err = a.signedIn(ctx, commandLine, shown, false)
+		var id rolebroker.SignInID
+		who, id, err = a.signedIn(ctx, commandLine, shown, false)
+		who.SignIn = id
 	} else {
 		who, err = a.apiKey(ctx, shown, address)
 	}

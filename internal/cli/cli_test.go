@@ -18,6 +18,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/dextest"
 	"github.com/rolebroker/rolebroker/internal/execenv"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
@@ -27,7 +28,9 @@ func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 func TestMain(m *testing.M) {
 	flag.Bool("update", false, "write the golden files")
-	os.Exit(m.Run())
+	code := m.Run()
+	dextest.Remove()
+	os.Exit(code)
 }
 
 // ran is the outcome of a command line.

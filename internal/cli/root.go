@@ -56,7 +56,7 @@ the AWS CLI already look.
 Client commands read the address of the server from ROLEBROKER_URL (default
 http://127.0.0.1:8484), and their token from ROLEBROKER_TOKEN or from the file that
 ROLEBROKER_TOKEN_FILE names. exec, credentials, roles, token and presign take an
-agent token; all other client commands take an API key.`,
+agent token; all other client commands take an API key, or what rolebroker login saved.`,
 		Example: `  rolebroker server
   rolebroker agent token create scout
   rolebroker exec -- aws sts get-caller-identity`,
@@ -108,6 +108,9 @@ agent token; all other client commands take an API key.`,
 		{groupManage, "apply", newApply},
 		{groupManage, "external-id", newExternalID},
 		{groupManage, "api-key", newAPIKey},
+		{groupManage, "login", newLogin},
+		{groupManage, "logout", newLogout},
+		{groupManage, "user", newUser},
 		{groupManage, "platform", newPlatform},
 		{groupServe, "server", newServer},
 		{groupServe, "backup", newBackup},

@@ -20,7 +20,9 @@ type Client struct {
 
 	// Token is an agent token, for exec, credentials and roles, or an API key,
 	// for everything else. It is read from ROLEBROKER_TOKEN, or from the file that
-	// ROLEBROKER_TOKEN_FILE names, without the newline at its end.
+	// ROLEBROKER_TOKEN_FILE names, without the newline at its end. Without both it is
+	// that of the person who signed in with rolebroker login at this URL; without a
+	// URL, at any.
 	Token rolebroker.Secret
 
 	// TokenFile is the file that Token was read from; empty: none. A client reads it
@@ -53,14 +55,11 @@ func LoadClient(outside Outside) (Client, error) {
 		p.add(urlEnv, "%s", problem)
 	}
 	known := len(p)
-	c.loadToken(outside, &p)
-	badToken := len(p) > known
-	if value := outside.Getenv(insecureEnv); value != "" {
-		var err error
-		if c.AllowInsecure, err = strconv.ParseBool(value); err != nil {
-			p.add(insecureEnv, "%q is neither true nor false", value)
-		}
+	if !c.useSignIn(outside, &p) {
+		c.loadToken(outside, &p)
 	}
+	badToken := len(p) > known
+	c.loadInsecure(outside, &p)
 	if err := p.err(); err != nil {
 		if badToken {
 			err = rolebroker.AsError(err).WithHint("rolebroker --help says which token is for what")
@@ -68,6 +67,39 @@ func LoadClient(outside Outside) (Client, error) {
 		return Client{}, err
 	}
 	return c, nil
+}
+
+// useSignIn uses the sign-in that rolebroker login saved, if there is one at that server and the environment has no
+// token.
+func (c *Client) useSignIn(outside Outside, p *problems) bool {
+	if outside.Getenv(tokenEnv) != "" || outside.Getenv(tokenFileEnv) != "" {
+		return false
+	}
+	saved, err := LoadSignIn(outside)
+	if err != nil {
+		p.add(SignInFile(outside.Getenv), "%s", err)
+		return true
+	}
+	if saved.Token.IsZero() || outside.Getenv(urlEnv) != "" && !saved.IsAt(c.URL) {
+		return false
+	}
+	c.URL, c.Token = saved.URL, saved.Token
+	return true
+}
+
+func (c *Client) loadInsecure(outside Outside, p *problems) {
+	if value := outside.Getenv(insecureEnv); value != "" {
+		var err error
+		if c.AllowInsecure, err = strconv.ParseBool(value); err != nil {
+			p.add(insecureEnv, "%q is neither true nor false", value)
+		}
+	}
+}
+
+// isExposed reports whether others can read what is sent to a URL.
+func isExposed(address string) bool {
+	u, err := url.Parse(address)
+	return err != nil || u.Scheme == "http" && !rolebroker.IsLoopback(u.Hostname())
 }
 
 func (c *Client) loadToken(outside Outside, p *problems) {

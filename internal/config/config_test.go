@@ -281,6 +281,45 @@ oidc_admin_groups: ["cn=admins,ou=groups", 'the "old" ones']
 	refused(t, err, "the secret does not belong in this file; set oidc_client_secret_file")
 }
 
+// Without a token in the environment, a client uses the sign-in that was saved for the server.
+func TestAClientUsesTheSavedSignIn(t *testing.T) {
+	saved, err := SignIn{URL: "https://rolebroker.example.com", Token: rolebroker.NewSecret("rbc_x"),
+		Name: "ada"}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	load := func(content string, env ...string) (Client, error) {
+		o := outside("", append(env, "HOME="+home)...)
+		o.ReadFile = func(path string) ([]byte, error) {
+			if path == filepath.Join(home, ".config", "rolebroker", "sign-in.json") && content != "" {
+				return []byte(content), nil
+			}
+			return nil, os.ErrNotExist
+		}
+		return LoadClient(o)
+	}
+	for _, env := range [][]string{nil, {"ROLEBROKER_URL=https://rolebroker.example.com/"}} {
+		if c, err := load(saved, env...); err != nil || c.Token.Reveal() != "rbc_x" ||
+			c.URL != "https://rolebroker.example.com" {
+			t.Errorf("%v: it uses %s at %s: %v", env, c.Token.Reveal(), c.URL, err)
+		}
+	}
+	if c, err := load(saved, "ROLEBROKER_TOKEN=rbk_y"); err != nil || c.Token.Reveal() != "rbk_y" ||
+		c.URL != defaultURL {
+		t.Errorf("with a token it uses %s at %s: %v", c.Token.Reveal(), c.URL, err)
+	}
+	if c, err := load(saved, "ROLEBROKER_URL=https://other.example.com"); err == nil {
+		t.Errorf("at another server it uses %s", c.Token.Reveal())
+	}
+	for _, bad := range []string{"{", `{"url": "x", "token": "hunter2"}`, `{"url": "https://x"}`} {
+		if _, err := load(bad); err == nil || !strings.Contains(err.Error(), "sign-in.json") ||
+			strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
 func TestFilesHaveAnEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "settings.yaml")
 	write := func(size int) {

@@ -135,7 +135,7 @@ type Server struct {
 	OIDCClientSecretFile string
 
 	// OIDCCLIClientID is the ID of the client with which rolebroker login signs in: a public one, which may come
-	// back to http://127.0.0.1 at any port, or may use device codes. Empty: OIDCClientID.
+	// back to http://localhost at any port, or may use device codes. Empty: OIDCClientID.
 	OIDCCLIClientID string
 
 	// OIDCScopes are what is asked for. With none, they are openid, profile and email, and groups and offline_access if
@@ -257,7 +257,7 @@ func (c *Server) Flags() *pflag.FlagSet {
 		"`FILE` with the password of the database")
 	f.StringVar(&c.AuditKey, "audit-key", c.AuditKey, "`FILE` with the key that signs the audit trail")
 	f.StringVar(&c.GatewayKey, "gateway-key", c.GatewayKey,
-		"`FILE` with the key of the gateway, which signs for agents whose keys are withheld")
+		"`FILE` with the key of the gateway, which signs where keys are withheld")
 	f.StringVar(&c.GatewayListen, "gateway-listen", c.GatewayListen,
 		"serve the gateway on `ADDRESS`, for agents outside of exec")
 	f.StringVar(&c.AuditFile, "audit-file", c.AuditFile, "append the audit trail to `FILE`")

@@ -256,6 +256,56 @@ func (d *Dex) SignIn(at, name string) *url.URL {
 	return back
 }
 
+// SignInDevice signs a person in at the page of a device code, and confirms the code.
+func (d *Dex) SignInDevice(at, name string) {
+	d.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	page, err := browser.Get(at)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	page = d.submit(browser, page, nil)
+	page = d.submit(browser, page, url.Values{"login": {name}, "password": {d.people[name].Password}})
+	if text := read(d.t, page); !strings.Contains(text, "Return to your device") {
+		d.t.Fatalf("Dex does not say that %s is done: %s", name, text)
+	}
+}
+
+// inputs are the fields of Dex's forms with their values.
+var inputs = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`<input [^>]*name="([^"]+)"[^>]*value="([^"]*)"`)
+})
+
+// submit submits the form of a page with values.
+func (d *Dex) submit(browser *http.Client, page *http.Response, values url.Values) *http.Response {
+	d.t.Helper()
+	text := read(d.t, page)
+	form := action().FindStringSubmatch(text)
+	if form == nil {
+		d.t.Fatalf("Dex shows no form at %s: %s", page.Request.URL.Redacted(), text)
+	}
+	to, err := page.Request.URL.Parse(strings.ReplaceAll(form[1], "&amp;", "&"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	all := url.Values{}
+	for _, input := range inputs().FindAllStringSubmatch(text, -1) {
+		all.Set(input[1], input[2])
+	}
+	for name := range values {
+		all.Set(name, values.Get(name))
+	}
+	answer, err := browser.PostForm(to.String(), all)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return answer
+}
+
 func read(t testing.TB, answer *http.Response) string {
 	t.Helper()
 	defer answer.Body.Close()

@@ -16,6 +16,7 @@ import (
 // changesNothing are the operations that are no GET and change nothing.
 var changesNothing = map[string]string{
 	"draft-setup": "it makes text", "merge-setup": "it makes text",
+	"end-sign-in": "it ends what only its holder has",
 }
 
 // operations returns the operations of the OpenAPI document: method and path, by ID.
@@ -34,6 +35,10 @@ func operations(t *testing.T) map[string][2]string {
 	return all
 }
 
+// signsIn are the operations by which people sign in, which are open to everybody. TestLogin in internal/cli uses them.
+var signsIn = map[string]bool{"get-sign-in-url": true, "create-sign-in": true, "begin-device-sign-in": true,
+	"await-device-sign-in": true}
+
 var parameter = regexp.MustCompile(`\{[a-z_]+\}`)
 
 // Every operation that may change something leaves one stored event if a read-only key asks for it. An agent token, a
@@ -47,6 +52,9 @@ func TestEveryRouteRecordsWhoIsRefused(t *testing.T) {
 	l.log.Reset()
 	refused, strangers := 0, 0
 	for id, op := range operations(t) {
+		if signsIn[id] {
+			continue
+		}
 		method, path := op[0], parameter.ReplaceAllString(op[1], "scout")
 		for who, shown := range map[string]string{"an agent": agent, "a runner": runner, "nobody": ""} {
 			if a := l.as(shown, method, path, ""); a.Status != 401 && a.Status != 403 {
@@ -59,6 +67,10 @@ func TestEveryRouteRecordsWhoIsRefused(t *testing.T) {
 			strangers += len(found)
 		}
 		a := l.as(l.reader, method, path, "")
+		if id == "end-sign-in" { // who may read may sign out
+			l.events()
+			continue
+		}
 		if method == http.MethodGet {
 			if found := l.events(); a.Status == 403 || len(found) > 0 {
 				t.Errorf("%s: a read-only key gets %d, which leaves %+v", id, a.Status, found)
@@ -141,7 +153,7 @@ func TestEveryRouteThatChangesIsRecordedOnce(t *testing.T) {
 	}
 	cover("POST", v1+"external-ids") // the first of them
 	for id, op := range all {
-		if op[0] != http.MethodGet && !covered[id] && changesNothing[id] == "" {
+		if op[0] != http.MethodGet && !covered[id] && changesNothing[id] == "" && !signsIn[id] {
 			t.Errorf("no test has the event of %s (%s %s)", id, op[0], op[1])
 		}
 		if covered[id] && changesNothing[id] != "" {

@@ -69,7 +69,7 @@ func TestOpenAPIReadsWell(t *testing.T) {
 	for path, methods := range d.Paths {
 		for method, op := range methods {
 			if op.OperationID == "" || op.Summary == "" || op.Description == "" || len(op.Tags) != 1 ||
-				len(op.Security) != 1 {
+				len(op.Security) != 1 && !signsIn[op.OperationID] || len(op.Security) > 0 && signsIn[op.OperationID] {
 				t.Errorf("%s %s lacks words: %+v", method, path, op)
 			}
 			for status, response := range op.Responses {

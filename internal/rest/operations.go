@@ -179,4 +179,16 @@ var words = map[string]struct{ summary, description string }{
 	"create-api-key": {"Make an API key", "No other answer has the key: the server stores its hash."},
 	"delete-api-key": {"Delete an API key",
 		"It stops working at once. The last admin key that never expires cannot be deleted."},
+	"list-users": {"List people", "Those who signed in through the company's identity provider, by ID."},
+	"get-sign-in-url": {"Begin to sign in",
+		"Where a person signs in at the identity provider for a command line that has a browser. It needs no API key."},
+	"create-sign-in": {"Sign in",
+		"With the code that the identity provider sent to the command line. It needs no API key. The answer has a " +
+			"token that is used in place of one."},
+	"begin-device-sign-in": {"Begin to sign in elsewhere",
+		"For a command line without a browser: a person completes it in a browser on another machine. It needs no " +
+			"API key."},
+	"await-device-sign-in": {"Sign in once it was completed elsewhere",
+		"Answers when somebody has signed in with the device code, or after some seconds. It needs no API key."},
+	"end-sign-in": {"Sign out", "Ends the sign-in whose token is shown."},
 }

@@ -113,4 +113,10 @@ var actions = map[string]rolebroker.Action{
 	"list-api-keys":          rolebroker.ActionAPIKeyList,
 	"create-api-key":         rolebroker.ActionAPIKeyCreate,
 	"delete-api-key":         rolebroker.ActionAPIKeyDelete,
+	"list-users":             rolebroker.ActionUserList,
+	"get-sign-in-url":        rolebroker.ActionUserAuthenticate,
+	"create-sign-in":         rolebroker.ActionUserAuthenticate,
+	"begin-device-sign-in":   rolebroker.ActionUserAuthenticate,
+	"await-device-sign-in":   rolebroker.ActionUserAuthenticate,
+	"end-sign-in":            rolebroker.ActionSignIn,
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
 )
 
 // Broker does what the API offers; *broker.Broker is one.
@@ -28,6 +29,7 @@ type Broker interface {
 	bindings
 	runners
 	apiKeys
+	people
 	sessions
 	calls
 	cutOffs
@@ -41,6 +43,10 @@ type Broker interface {
 // denied, expired.
 type Auth interface {
 	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
+	// MayTry returns an error if too many requests from an address failed.
+	MayTry(address string) error
+	// Refused records that a person was not identified through the identity provider, and returns why.
+	Refused(ctx context.Context, address string, err error) error
 }
 
 // Options configure New. Broker and Auth are required.
@@ -52,6 +58,7 @@ type Options struct {
 	Features []string         // optional features that this server has, for GET /platform
 	Now      func() time.Time // nil: time.Now
 	Closing  <-chan struct{}  // ends the requests that wait when it is closed; nil: never
+	Provider Provider         // through which people sign in; nil: there is none
 	URL      string           // of the server, for its OpenAPI document; empty: that of each request
 }
 
@@ -162,6 +169,14 @@ func (s *server) routes(api huma.API) {
 	get(pl, "/api-keys", "list-api-keys", s.listAPIKeys)
 	post(pl, "/api-keys", "create-api-key", s.createAPIKey)
 	remove(pl, "/api-keys/{id}", "delete-api-key", s.deleteAPIKey)
+
+	pe := collection{s, api, "People"}
+	get(pe, "/users", "list-users", s.listUsers)
+	signIn(pe, "/sign-ins/url", "get-sign-in-url", http.StatusOK, s.signInURL)
+	signIn(pe, "/sign-ins", "create-sign-in", http.StatusCreated, s.createSignIn)
+	signIn(pe, "/sign-ins/device", "begin-device-sign-in", http.StatusCreated, s.beginDevice)
+	signIn(pe, "/sign-ins/device/wait", "await-device-sign-in", http.StatusOK, s.awaitDevice)
+	remove(pe, "/sign-ins/current", "end-sign-in", s.endSignIn)
 }
 
 // ServeHTTP lets a request through to its handler once the caller is identified and the request can be read. Before
@@ -173,7 +188,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveOpenAPI(w, r)
 		return
 	}
-	who, err := s.Auth.APIKey(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
+	who, err := s.caller(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -185,6 +200,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.mux.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
+}
+
+// caller identifies the caller of a request. A person who is about to sign in is nobody yet.
+func (s *server) caller(r *http.Request) (rolebroker.Caller, error) {
+	if r.Method == http.MethodPost && signInPaths[r.URL.Path] {
+		return rolebroker.Caller{Address: auth.IP(r.RemoteAddr), Request: rolebroker.RequestIDOf(r.Context())}, nil
+	}
+	return s.Auth.APIKey(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
 }
 
 // notRouted is the refusal of a path or method that no route has; nil if one has it.

@@ -33,15 +33,16 @@ func (s *Server) routes(
 ) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
 		Requests: asked, Calls: calls{s.broker}, Tokens: tokens{s.gateway}, Log: opts.Log, Now: opts.Now})
-	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
-		Now: opts.Now, Closing: asked.closing, URL: cfg.PublicURL})
+	operations := rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
+		Now:     opts.Now,
+		Closing: asked.closing, URL: cfg.PublicURL}
 	pages := web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
 		Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()}
 	if provider != nil {
-		pages.Provider, pages.Callback = provider, provider.Redirect
+		operations.Provider, pages.Provider, pages.Callback = provider, provider, provider.Redirect
 	}
-	app := web.New(pages)
+	management, app := rest.New(operations), web.New(pages)
 
 	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Requests: asked,
 		Gateway:   runnersGateway{asked, keys, opts.Now},
