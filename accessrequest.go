@@ -391,6 +391,9 @@ func (r *ApprovalRule) Facts() Facts {
 		"max_duration": ShortDuration(r.MaxDuration), "until": expiry(r.Until)}
 }
 
-// AccessRequestPage is the path of the page of the web app that shows an access request, without its ID. Who opens it
-// has to sign in.
-const AccessRequestPage = "/access-requests/"
+// InboxPage is the path of the page of the web app that lists access requests. AccessRequestPage is that of the page
+// that shows one, without its ID. Who opens them has to sign in.
+const (
+	InboxPage         = "/access-requests"
+	AccessRequestPage = InboxPage + "/"
+)

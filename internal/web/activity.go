@@ -11,10 +11,8 @@ import (
 
 // activity is a page of the events about one thing, the newest first. The part "activity" shows it.
 type activity struct {
+	paging
 	Rows   []eventRow
-	After  string // the cursor of the last event before this page; empty: this is the first page
-	First  string // the address of the first page
-	Next   string // the address of the next page; empty: this is the last
 	All    string // the address of the same events where they can be filtered further
 	Export string // the address of the same events as JSON lines
 }
@@ -23,20 +21,19 @@ type activity struct {
 // address that of its page of activity.
 func (s *server) activityOf(r *http.Request, v *visit, subject, address string) (a activity, err error) {
 	about := url.Values{"subject": {subject}}.Encode()
-	a = activity{After: r.URL.Query().Get("after"), First: address, All: auditPath + "?" + about,
+	a = activity{paging: paging{After: r.URL.Query().Get("after"), Words: newestFirst}, All: auditPath + "?" + about,
 		Export: auditExportPath + "?" + about}
 	state, err := s.Broker.TrailState(r.Context(), v.who)
 	if err != nil {
 		return a, err
 	}
-	found, err := s.Broker.AuditEvents(r.Context(), v.who, rolebroker.AuditFilter{Subject: subject},
-		rolebroker.Page{Limit: eventsPerPage + 1, After: a.After})
+	at := func(after string) string { return addressOf(address, "after", after) }
+	found, err := readPage(&a.paging, eventsPerPage, at, rolebroker.AuditCursor,
+		func(page rolebroker.Page) ([]rolebroker.AuditRecord, error) {
+			return s.Broker.AuditEvents(r.Context(), v.who, rolebroker.AuditFilter{Subject: subject}, page)
+		})
 	if err != nil {
 		return a, err
-	}
-	found, more := cut(found, eventsPerPage)
-	if more {
-		a.Next = address + "?" + url.Values{"after": {rolebroker.AuditCursor(&found[eventsPerPage-1])}}.Encode()
 	}
 	now := s.Now()
 	for i := range found {
@@ -75,7 +72,7 @@ func (s *server) showIntegrationActivity(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	id := string(page.In.ID)
-	if page.Activity, err = s.activityOf(r, v, id, "/integrations/"+id+"/activity"); err != nil {
+	if page.Activity, err = s.activityOf(r, v, id, pageOf(rolebroker.KindIntegration, id)+"/activity"); err != nil {
 		return err
 	}
 	return s.render(w, http.StatusOK, "integration-activity", page)

@@ -48,7 +48,7 @@ func (s *server) headOfAgent(r *http.Request, v *visit, tab string) (*agentHead,
 
 // agentTabs are the pages of an agent.
 func agentTabs(agent *rolebroker.Agent, chosen string) []tab {
-	return tabsOf("/agents/"+string(agent.ID), chosen,
+	return tabsOf(pageOf(rolebroker.KindAgent, agent.ID), chosen,
 		tab{link: link{"Now", ""}},
 		tab{link: link{"Connections", "connections"}, Count: len(agent.Connections)},
 		tab{link: link{"Tokens", "tokens"}}, tab{link: link{"Activity", "activity"}})
@@ -82,7 +82,7 @@ func (s *server) showAgent(w http.ResponseWriter, r *http.Request, v *visit) err
 		return err
 	}
 	page := &agentPage{agentHead: *head, agentRoles: rolesOfAgent(head.grants, head.live, head.Now)}
-	page.Offers = page.pageOf("/agents/"+string(page.Agent.ID), r.URL.Query().Get("roles"))
+	page.Offers = page.offers(pageOf(rolebroker.KindAgent, page.Agent.ID), r.URL.Query().Get("roles"))
 	page.Use = s.usageOf(r, page.Agent.Name, page.grants.Offers())
 	if page.Requests, err = s.openRequests(r.Context(), v, page.Agent.ID, page.Now); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (s *server) addNextStep(ctx context.Context, v *visit, page *agentPage) err
 	bound, err := s.allBindings(ctx, v, page.Agent.ID)
 	page.Bound = len(bound) > 0
 	usable := slices.ContainsFunc(tokens, func(t rolebroker.Token) bool { return t.Usable(page.Now) == nil })
-	address := "/agents/" + string(page.Agent.ID)
+	address := pageOf(rolebroker.KindAgent, page.Agent.ID)
 	switch {
 	case page.Agent.Disabled:
 	case len(page.Agent.Connections) == 0:
@@ -204,7 +204,7 @@ func (s *server) showAgentActivity(w http.ResponseWriter, r *http.Request, v *vi
 	}
 	page := &agentActivityPage{agentHead: *head}
 	id := string(page.Agent.ID)
-	if page.Activity, err = s.activityOf(r, v, id, "/agents/"+id+"/activity"); err != nil {
+	if page.Activity, err = s.activityOf(r, v, id, pageOf(rolebroker.KindAgent, id)+"/activity"); err != nil {
 		return err
 	}
 	return s.render(w, http.StatusOK, "agent-activity", page)
@@ -339,7 +339,7 @@ func (s *server) toAgent(w http.ResponseWriter, r *http.Request, err error, tab,
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/agents/"+r.PathValue("agent")+tab, done)
+	return toDone(w, r, pageOf(rolebroker.KindAgent, r.PathValue("agent"))+tab, done)
 }
 
 func (s *server) disableAgent(w http.ResponseWriter, r *http.Request, v *visit) error {

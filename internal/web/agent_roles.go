@@ -2,7 +2,6 @@ package web
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,16 +20,10 @@ type agentRoles struct {
 	MustName bool              // there is no default role, so instructions have to name one
 }
 
-// maxOffers is how many roles the page of an agent shows at once.
-const maxOffers = 50
-
 // offersPage are those of an agent's roles that a page shows.
 type offersPage struct {
-	Groups      []offerGroup
-	First, Last int    // of them, counted from 1
-	All         int    // roles
-	Before      string // the address of the page before; empty: this is the first
-	After       string // the address of the page after; empty: this is the last
+	paging
+	Groups []offerGroup
 }
 
 // offerGroup are roles that the agent has from one integration.
@@ -54,18 +47,11 @@ func groupsOf(offers []roleOffer) (all []offerGroup) {
 	return all
 }
 
-// pageOf is the page of the roles that begins with the role of a number, counted from 1.
-func (a *agentRoles) pageOf(address, number string) offersPage {
-	n, _ := strconv.Atoi(number)
-	first := max(min(n, len(a.Roles))-1, 0)
-	last := min(first+maxOffers, len(a.Roles))
-	p := offersPage{Groups: groupsOf(a.Roles[first:last]), First: first + 1, Last: last, All: len(a.Roles)}
-	if first > 0 {
-		p.Before = query(address, "roles", strconv.Itoa(max(first-maxOffers, 0)+1))
-	}
-	if last < len(a.Roles) {
-		p.After = query(address, "roles", strconv.Itoa(last+1))
-	}
+// offers is the page of the roles that begins with the role of a number, counted from 1.
+func (a *agentRoles) offers(address, number string) offersPage {
+	p := offersPage{paging: paging{Of: "roles"}}
+	at := func(from string) string { return addressOf(address, "roles", from) }
+	p.Groups = groupsOf(partOf(&p.paging, pageSize, at, a.Roles, number, "roles"))
 	return p
 }
 

@@ -10,19 +10,24 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
+// tokensSize is how many rows each of the two lists of the page of tokens has.
+const tokensSize = pageSize / 2
+
 // agentTokensPage has what an agent's processes identify themselves with: its tokens and service accounts.
 type agentTokensPage struct {
 	agentHead
 	agentRoles
-	Tokens []tokenRow
-	Label  string // of a new token, as it was typed
-	Expiry string // of a new token, as it was chosen
+	Tokens     []tokenRow
+	TokenPages paging
+	Label      string // of a new token, as it was typed
+	Expiry     string // of a new token, as it was chosen
 
-	Bindings []bindingRow
-	Issuers  []issuer                  // whose service accounts can be bound
-	Account  rolebroker.ServiceAccount // to bind, as it was typed
-	Labels   string                    // to bind by, as they were typed
-	Errors   map[string]string
+	Bindings     []bindingRow
+	BindingPages paging
+	Issuers      []issuer                  // whose service accounts can be bound
+	Account      rolebroker.ServiceAccount // to bind, as it was typed
+	Labels       string                    // to bind by, as they were typed
+	Errors       map[string]string
 }
 
 func (s *server) showTokens(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -38,13 +43,25 @@ func (s *server) renderTokens(
 		return err
 	}
 	page.agentHead, page.agentRoles = *head, rolesOfAgent(head.grants, head.live, head.Now)
+	asked := r.URL.Query()
+	page.BindingPages.After = asked.Get("accounts")
 	if err := s.addBindings(r.Context(), v, page); err != nil {
 		return err
 	}
-	if page.Tokens, err = s.tokensOf(r.Context(), v, page.Agent.ID, page.Now); err != nil {
+	tokens, err := s.tokensOf(r.Context(), v, page.Agent.ID, page.Now)
+	if err != nil {
 		return err
 	}
+	page.TokenPages.Of = "tokens"
+	page.Tokens = partOf(&page.TokenPages, tokensSize, page.at("tokens"), tokens, asked.Get("tokens"), "tokens")
 	return s.render(w, status, "agent-tokens", page)
+}
+
+// at is the address of a page of one of the lists.
+func (p *agentTokensPage) at(list string) func(from string) string {
+	return func(from string) string {
+		return addressOf(pageOf(rolebroker.KindAgent, p.Agent.ID)+"/tokens", list, from) + "#" + list
+	}
 }
 
 // tokenRow is one token of an agent.
@@ -124,7 +141,8 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	return s.toOnce(w, r, "/agents/"+string(grants.Agent.ID)+"/tokens/"+string(token.ID), once{Secret: secret.Reveal()})
+	return s.toOnce(w, r, pageOf(rolebroker.KindAgent, grants.Agent.ID)+"/tokens/"+string(token.ID),
+		once{Secret: secret.Reveal()})
 }
 
 // showToken shows a new token, once.

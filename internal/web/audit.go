@@ -56,9 +56,6 @@ func (p auditPage) Narrow() bool {
 // Unsigned is how many events no checkpoint covers yet.
 func (p auditPage) Unsigned() int64 { return p.Trail.Size + p.Trail.Waiting - p.Trail.Checkpoint }
 
-// Newest is the address of the first page with the same filters.
-func (p auditPage) Newest() string { return p.at("") }
-
 // Local is a time of the filter as browsers take it; empty if it is none.
 func (p auditPage) Local(name string) string {
 	if at := momentIn(p.Filter[name]); !at.IsZero() {
@@ -152,14 +149,14 @@ func (s *server) addEvents(ctx context.Context, v *visit, page *auditPage) (err 
 	filter, err := page.filter()
 	var found []rolebroker.AuditRecord
 	if err == nil {
-		found, err = s.Broker.AuditEvents(ctx, v.who, filter, rolebroker.Page{Limit: eventsPerPage + 1, After: page.After})
+		page.Words = newestFirst
+		found, err = readPage(&page.paging, eventsPerPage, page.at, rolebroker.AuditCursor,
+			func(p rolebroker.Page) ([]rolebroker.AuditRecord, error) {
+				return s.Broker.AuditEvents(ctx, v.who, filter, p)
+			})
 	}
 	if e := rolebroker.AsError(err); err != nil && e.Code == rolebroker.CodeInvalid && len(e.Fields) > 0 {
 		page.Problem, err = auditLabels[e.Fields[0].Path]+" "+e.Fields[0].Message, nil
-	}
-	found, more := cut(found, eventsPerPage)
-	if more {
-		page.Next = page.at(rolebroker.AuditCursor(&found[eventsPerPage-1]))
 	}
 	for _, record := range found {
 		page.Rows = append(page.Rows, rowOfEvent(&record, page.Now, page.Trail.Checkpoint))
@@ -260,11 +257,16 @@ var pagesOf = map[rolebroker.Kind]string{
 	rolebroker.KindRole: "/roles/", rolebroker.KindApprovalRule: rulesPath + "/",
 }
 
+// pageOf is the address of the page of a thing. With the name of one of its tabs behind it, it is that of the tab.
+func pageOf[ID ~string](kind rolebroker.Kind, id ID) string {
+	return pagesOf[kind] + url.PathEscape(string(id))
+}
+
 // thingOf names something of an event. Its page may say that it is gone.
 func thingOf(kind, id, name string) thing {
 	t := thing{Kind: wordOf(kind), Name: cmp.Or(name, id), Events: eventsOf("subject", cmp.Or(id, name))}
-	if path := pagesOf[rolebroker.Kind(kind)]; path != "" && id != "" {
-		t.Page = path + url.PathEscape(id)
+	if pagesOf[rolebroker.Kind(kind)] != "" && id != "" {
+		t.Page = pageOf(rolebroker.Kind(kind), id)
 	}
 	return t
 }

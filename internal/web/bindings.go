@@ -51,7 +51,11 @@ func (s *server) addBindings(ctx context.Context, v *visit, page *agentTokensPag
 	if page.Account == (rolebroker.ServiceAccount{}) && len(page.Issuers) == 1 {
 		page.Account.Issuer = page.Issuers[0].URL
 	}
-	found, err := s.allBindings(ctx, v, page.Agent.ID)
+	page.BindingPages.Of = "service accounts"
+	found, err := readPage(&page.BindingPages, tokensSize, page.at("accounts"), tokenID,
+		func(p rolebroker.Page) ([]rolebroker.Token, error) {
+			return s.Broker.Bindings(ctx, v.who, string(page.Agent.ID), p)
+		})
 	for _, b := range found {
 		row := bindingRow{Token: b, Bound: when(b.CreatedAt, page.Now), Used: when(b.UsedAt, page.Now)}
 		for _, i := range page.Issuers {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -44,14 +43,8 @@ func (p callsPage) Here() string { return p.at(p.After) }
 
 // at is the address of a page with the same filters.
 func (p callsPage) at(after string) string {
-	values := url.Values{}
-	for name, value := range map[string]string{"agent": p.Agent, "role": p.Role, "session": p.Session,
-		"request": p.Request, "service": p.Service, "level": p.Level, "decision": p.Decision, "after": after} {
-		if value != "" {
-			values.Set(name, value)
-		}
-	}
-	return "/calls?" + values.Encode()
+	return addressOf("/calls", "agent", p.Agent, "role", p.Role, "session", p.Session, "request", p.Request,
+		"service", p.Service, "level", p.Level, "decision", p.Decision, "after", after)
 }
 
 // callRow is one call.
@@ -70,11 +63,10 @@ func (s *server) listCalls(w http.ResponseWriter, r *http.Request, v *visit) err
 		Service: get("service"), Level: get("level"), Decision: get("decision"), Levels: rolebroker.CallLevels()}
 	page.Path, page.Noun, page.Plural, page.After = "/calls", "call", "calls", query.Get("after")
 	page.base = s.base(r, v, "Calls", "calls")
-	found, err := s.Broker.Calls(r.Context(), v.who, broker.CallSelection{Agent: page.Agent, Role: page.Role,
-		CallFilter: rolebroker.CallFilter{Session: rolebroker.SessionID(page.Session),
+	found, err := s.readCalls(r.Context(), v, &page.paging, page.at, broker.CallSelection{Agent: page.Agent,
+		Role: page.Role, CallFilter: rolebroker.CallFilter{Session: rolebroker.SessionID(page.Session),
 			Request: rolebroker.AccessRequestID(page.Request), Service: page.Service,
-			Level: rolebroker.CallLevel(page.Level), Decision: rolebroker.CallDecision(page.Decision)}},
-		rolebroker.Page{Limit: pageSize + 1, After: page.After})
+			Level: rolebroker.CallLevel(page.Level), Decision: rolebroker.CallDecision(page.Decision)}})
 	if code := rolebroker.CodeOf(err); code == rolebroker.CodeNotFound || code == rolebroker.CodeInvalid {
 		e := rolebroker.AsError(err) // a person may have mistyped a name
 		if page.Unknown, err = e.Message, nil; len(e.Fields) > 0 {
@@ -84,14 +76,20 @@ func (s *server) listCalls(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	found, more := cut(found, pageSize)
-	if more {
-		page.Next = page.at(string(found[pageSize-1].ID))
-	}
 	for _, call := range found {
 		page.Rows = append(page.Rows, rowOfCall(call, page.base))
 	}
 	return s.render(w, http.StatusOK, "calls", page)
+}
+
+// readCalls reads a page of calls, the newest first.
+func (s *server) readCalls(ctx context.Context, v *visit, p *paging, at func(after string) string,
+	selected broker.CallSelection) ([]rolebroker.Call, error) {
+	p.Words = newestFirst
+	return readPage(p, pageSize, at, func(call *rolebroker.Call) string { return string(call.ID) },
+		func(page rolebroker.Page) ([]rolebroker.Call, error) {
+			return s.Broker.Calls(ctx, v.who, selected, page)
+		})
 }
 
 func rowOfCall(call rolebroker.Call, b base) callRow {

@@ -128,7 +128,7 @@ func cutChoices(g *rolebroker.Grants, live []rolebroker.Session) (all []cutChoic
 // cutOffAt is the address of the page of an agent's cut-off from everything, or from a role. done is what was done just
 // now; empty: nothing.
 func cutOffAt(agent rolebroker.AgentID, cut *rolebroker.CutOff, done string) string {
-	path, pairs := "/agents/"+string(agent)+"/cut-off", []string{}
+	path, pairs := pageOf(rolebroker.KindAgent, agent)+"/cut-off", []string{}
 	if len(cut.Roles) > 0 {
 		pairs = append(pairs, "role", string(cut.Roles[0].Role))
 	}
@@ -176,7 +176,7 @@ func (s *server) endSession(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/sessions/"+string(session.ID)+"/cut-off", "ended")
+	return toDone(w, r, pageOf(rolebroker.KindSession, session.ID)+"/cut-off", "ended")
 }
 
 // showCutOff shows the last cut-off of an agent, or the last one that concerns a role.
@@ -190,7 +190,7 @@ func (s *server) showCutOff(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	page := &cutOffPage{base: s.base(r, v, "Cut-off of "+agent.Name, "agents"), From: takenFrom(cut),
-		Again: "/agents/" + string(agent.ID) + "/cut-off", Lifted: lentAgain(agent, cut)}
+		Again: pageOf(rolebroker.KindAgent, agent.ID) + "/cut-off", Lifted: lentAgain(agent, cut)}
 	switch {
 	case len(cut.Roles) == 1:
 		page.Role = string(cut.Roles[0].Role)
@@ -222,7 +222,8 @@ func (s *server) showEndedSession(w http.ResponseWriter, r *http.Request, v *vis
 		return err
 	}
 	page := &cutOffPage{base: s.base(r, v, "Session of "+session.AgentName+" ended", "sessions"), Session: session,
-		From: takenFrom(cut), State: state{Tone: "off", Word: "ended"}, Again: "/sessions/" + string(session.ID) + "/end"}
+		From: takenFrom(cut), State: state{Tone: "off", Word: "ended"},
+		Again: pageOf(rolebroker.KindSession, session.ID) + "/end"}
 	if _, err := s.Broker.Agent(r.Context(), v.who, string(session.Agent)); rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		page.Gone = true
 	} else if err != nil {

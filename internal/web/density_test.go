@@ -11,7 +11,7 @@ import (
 func TestHowHighRowsAre(t *testing.T) {
 	s := crowdedSite(t)
 	b := s.as(s.reader)
-	here := "/integrations?" + url.Values{"after": {""}, "mode": {"platform"}, "search": {"team"}, "sort": {"-"}}.Encode()
+	here := "/integrations?" + url.Values{"mode": {"platform"}, "search": {"team"}, "sort": {"-"}}.Encode()
 	for _, at := range []struct {
 		rows, class, pressed string
 		size                 int

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,7 +124,7 @@ func (p *formPage) Back() string {
 	if p.New() {
 		return "/integrations"
 	}
-	return "/integrations/" + p.ID
+	return pageOf(rolebroker.KindIntegration, p.ID)
 }
 
 // Action is the address that the form is sent to.
@@ -133,7 +132,7 @@ func (p *formPage) Action() string {
 	if p.New() {
 		return "/integrations/new/aws"
 	}
-	return "/integrations/" + p.ID + "/edit"
+	return pageOf(rolebroker.KindIntegration, p.ID) + "/edit"
 }
 
 // awsRegions are the regions of AWS that people can have.
@@ -210,7 +209,7 @@ func (s *server) newIntegration(w http.ResponseWriter, r *http.Request, v *visit
 // editIntegration shows the form of a saved integration. People who may not change it are led to the page to read.
 func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if v.who.MayWrite() != nil {
-		return to(w, r, "/integrations/"+url.PathEscape(r.PathValue("integration")))
+		return to(w, r, pageOf(rolebroker.KindIntegration, r.PathValue("integration")))
 	}
 	in, err := s.Broker.Integration(r.Context(), v.who, r.PathValue("integration"))
 	if err != nil {

@@ -222,14 +222,14 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *fo
 		case merged:
 			done = "merged"
 		}
-		return toDone(w, r, "/integrations/"+string(saved.ID), done)
+		return toDone(w, r, pageOf(rolebroker.KindIntegration, saved.ID), done)
 	case rolebroker.CodeStale:
 		return s.showStale(w, r, v, page)
 	case rolebroker.CodeNotFound:
 		return s.showGone(w, r, v, page)
 	case rolebroker.CodeInvalid, rolebroker.CodeConflict:
 		if made := s.madeBefore(r.Context(), v, page); made != nil {
-			return toDone(w, r, "/integrations/"+string(made.ID), "created")
+			return toDone(w, r, pageOf(rolebroker.KindIntegration, made.ID), "created")
 		}
 	case rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
 	default:

@@ -43,7 +43,7 @@ func (s *server) tabOfIntegration(
 	if !in.Enabled {
 		t.State = state{Tone: "off", Word: "disabled"}
 	}
-	t.Tabs = tabsOf("/integrations/"+string(in.ID), chosen,
+	t.Tabs = tabsOf(pageOf(rolebroker.KindIntegration, in.ID), chosen,
 		tab{link: link{"Roles", ""}, Count: len(in.Roles)},
 		tab{link: link{"Agents", "agents"}, Count: t.Agents.Count},
 		tab{link: link{"AWS setup", "setup"}},

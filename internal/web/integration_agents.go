@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -11,9 +10,8 @@ import (
 // integrationAgentsPage lists the agents that may borrow from an integration.
 type integrationAgentsPage struct {
 	integrationTab
+	paging
 	Rows         []connectedAgent
-	After        string // the name of the last agent before this page; empty: this is the first page
-	Next         string // the address of the next page; empty: this is the last
 	Others       []string
 	Connect      string // the agent to connect, as it was typed
 	ConnectError string // what is wrong with it
@@ -41,15 +39,15 @@ func (s *server) renderIntegrationAgents(
 		return err
 	}
 	page.After = r.URL.Query().Get("after")
-	found, err := s.Broker.Agents(r.Context(), v.who,
-		rolebroker.Page{Limit: pageSize + 1, After: page.After, Integration: string(page.In.ID)})
+	at := func(after string) string {
+		return addressOf(pageOf(rolebroker.KindIntegration, page.In.ID)+"/agents", "after", after)
+	}
+	found, err := readPage(&page.paging, pageSize, at, agentName, func(p rolebroker.Page) ([]rolebroker.Agent, error) {
+		p.Integration = string(page.In.ID)
+		return s.Broker.Agents(r.Context(), v.who, p)
+	})
 	if err != nil {
 		return err
-	}
-	found, more := cut(found, pageSize)
-	if more {
-		after := url.Values{"after": {found[pageSize-1].Name}}
-		page.Next = "/integrations/" + string(page.In.ID) + "/agents?" + after.Encode()
 	}
 	for i := range found {
 		if c := found[i].Connection(page.In.ID); c != nil {
@@ -81,7 +79,7 @@ func (s *server) connectIntegration(w http.ResponseWriter, r *http.Request, v *v
 		_, err := s.Broker.Connect(r.Context(), v.who, page.Connect, string(in.ID), nil, 0)
 		switch rolebroker.CodeOf(err) {
 		case "":
-			return toDone(w, r, "/integrations/"+string(in.ID)+"/agents", "connected")
+			return toDone(w, r, pageOf(rolebroker.KindIntegration, in.ID)+"/agents", "connected")
 		case rolebroker.CodeNotFound, rolebroker.CodeInvalid:
 			page.ConnectError = sentence(rolebroker.AsError(err).Message)
 		default:
@@ -100,5 +98,5 @@ func (s *server) disconnectIntegration(w http.ResponseWriter, r *http.Request, v
 	if _, err := s.Broker.Disconnect(r.Context(), v.who, formValue(r, "agent"), string(in.ID)); err != nil {
 		return err
 	}
-	return toDone(w, r, "/integrations/"+string(in.ID)+"/agents", "disconnected")
+	return toDone(w, r, pageOf(rolebroker.KindIntegration, in.ID)+"/agents", "disconnected")
 }

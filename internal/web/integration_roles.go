@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -21,11 +20,11 @@ type rolesPage struct {
 	Lines      []roleLine // that are shown
 	Shown      int        // how many roles match, also those on other pages
 	Here       string     // the address of this page
-	Pages      []link     // the other pages; empty: there is one
-	DefaultOff bool       // the default role is not selected
-	Problem    string     // why nothing was changed; empty: nothing is wrong
-	All        string     // the address of this page with all of its roles chosen
-	Trying     bool       // a runner is trying some of the roles
+	Pages      paging
+	DefaultOff bool   // the default role is not selected
+	Problem    string // why nothing was changed; empty: nothing is wrong
+	All        string // the address of this page with all of its roles chosen
+	Trying     bool   // a runner is trying some of the roles
 }
 
 // roleCount is a filter of the roles with how many it shows.
@@ -104,7 +103,7 @@ func (s *server) rolesPage(r *http.Request, v *visit) (*rolesPage, error) {
 		all = append(all, line)
 	}
 	page.count(all)
-	page.choose(all, r.FormValue("page"))
+	page.choose(all, r.FormValue("from"))
 	if err := s.addAdvice(r.Context(), v, page); err != nil {
 		return nil, err
 	}
@@ -224,32 +223,18 @@ func (p *rolesPage) count(all []roleLine) {
 		{link{"Failing", showFailing}, failing, false},
 		{link{"Not selected", showOff}, off, false}} {
 		c.Chosen = c.Address == p.Show
-		c.Address = p.at(c.Address, 1)
+		c.Address = p.at(c.Address, "")
 		p.Filters = append(p.Filters, c)
 	}
 }
 
-// at is the address of a page with the same search.
-func (p *rolesPage) at(show string, page int) string {
-	values := url.Values{}
-	if show != showAll {
-		values.Set("show", show)
-	}
-	if p.Search != "" {
-		values.Set("search", p.Search)
-	}
-	if page > 1 {
-		values.Set("page", fmt.Sprint(page))
-	}
-	path := "/integrations/" + string(p.In.ID)
-	if len(values) == 0 {
-		return path
-	}
-	return path + "?" + values.Encode()
+// at is the address of the page that begins with the role of a number, with the same search.
+func (p *rolesPage) at(show, from string) string {
+	return addressOf(pageOf(rolebroker.KindIntegration, p.In.ID), "show", show, "search", p.Search, "from", from)
 }
 
 // choose adds the lines that are searched for, and the links to other pages.
-func (p *rolesPage) choose(all []roleLine, page string) {
+func (p *rolesPage) choose(all []roleLine, from string) {
 	var found []roleLine
 	for _, line := range all {
 		if p.shows(line) {
@@ -257,21 +242,13 @@ func (p *rolesPage) choose(all []roleLine, page string) {
 		}
 	}
 	p.Shown = len(found)
-	pages, at := max((len(found)+rolesPerPage-1)/rolesPerPage, 1), 1
-	if n := 0; page != "" {
-		if _, err := fmt.Sscan(page, &n); err == nil {
-			at = max(1, min(n, pages))
-		}
-	}
-	p.Here = p.at(p.Show, at)
+	p.Here = p.at(p.Show, from)
 	p.All = p.Here + "?select=all"
 	if strings.Contains(p.Here, "?") {
 		p.All = p.Here + "&select=all"
 	}
-	p.Lines = found[(at-1)*rolesPerPage : min(at*rolesPerPage, len(found))]
-	for n := 1; n <= pages && pages > 1; n++ {
-		p.Pages = append(p.Pages, link{fmt.Sprint(n), p.at(p.Show, n)})
-	}
+	at := func(from string) string { return p.at(p.Show, from) }
+	p.Lines = partOf(&p.Pages, rolesPerPage, at, found, from, "roles")
 }
 
 // maxAdvised is how many roles of a page have the advice in their lines. It is long.
@@ -287,7 +264,7 @@ func (s *server) addAdvice(ctx context.Context, v *visit, page *rolesPage) error
 		case len(advised) < maxAdvised:
 			advised = append(advised, rolebroker.RoleID(line.ID))
 		default:
-			line.Fix = pagesOf[rolebroker.KindRole] + line.ID
+			line.Fix = pageOf(rolebroker.KindRole, line.ID)
 		}
 	}
 	if len(advised) == 0 {

@@ -163,7 +163,7 @@ func (s *server) disableIntegration(w http.ResponseWriter, r *http.Request, v *v
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/integrations/"+string(in.ID), "paused")
+	return toDone(w, r, pageOf(rolebroker.KindIntegration, in.ID), "paused")
 }
 
 func (s *server) enableIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -171,7 +171,7 @@ func (s *server) enableIntegration(w http.ResponseWriter, r *http.Request, v *vi
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/integrations/"+string(in.ID), "enabled")
+	return toDone(w, r, pageOf(rolebroker.KindIntegration, in.ID), "enabled")
 }
 
 // deleteIntegrationPage asks whether to delete an integration.

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -20,14 +19,13 @@ const (
 // "search", "sorted", "density", "none-found" and "more".
 type list struct {
 	base
+	paging
 	Path   string // the address of the list, as in "/agents"
 	Noun   string // what an item is called, as in "agent"
 	Plural string
 	Search string // shows only items that have it in their texts
-	After  string // the cursor of the last item before this page; empty: this is the first page
 	// Integration shows only items that are connected to it, by ID or name; empty: all.
 	Integration string
-	Next        string // the address of the next page; empty: this is the last page
 
 	Sort   rolebroker.Sort
 	Sorts  []sorting            // by which people sort it, the name first; empty: it has one order
@@ -134,26 +132,13 @@ func (l list) Size() int {
 	return pageSize
 }
 
-// First returns whether this is the first page.
-func (l list) First() bool { return l.After == "" }
-
 // Here is the address of this page.
 func (l list) Here() string { return l.at(l.After) }
 
 // at is the address of the page after a cursor.
 func (l list) at(after string) string {
-	values := url.Values{"after": {after}, "search": {l.Search}}
-	if l.Integration != "" {
-		values.Set("integration", l.Integration)
-	}
-	for name, value := range map[string]string{
-		"sort": string(l.Sort), "state": string(l.State), "mode": string(l.Mode),
-	} {
-		if value != "" {
-			values.Set(name, value)
-		}
-	}
-	return l.Path + "?" + values.Encode()
+	return addressOf(l.Path, "after", after, "search", l.Search, "integration", l.Integration, "sort", string(l.Sort),
+		"state", string(l.State), "mode", string(l.Mode))
 }
 
 // readSorted reads the page of a list that the request asks for, sorted and narrowed as it says.
@@ -163,13 +148,13 @@ func readSorted[T any](r *http.Request, v *visit, l *list,
 	l.Search, l.After = asked.Get("search"), asked.Get("after")
 	l.State, l.Mode = rolebroker.ListState(asked.Get("state")), rolebroker.AssumptionMode(asked.Get("mode"))
 	l.sortBy(rolebroker.Sort(asked.Get("sort")))
-	found, cursors, err := read(r.Context(), v.who, rolebroker.Page{Limit: l.Size() + 1, After: l.After,
-		Search: l.Search, Integration: l.Integration, Sort: l.Sort, State: l.State, Mode: l.Mode})
-	found, more := cut(found, l.Size())
-	if more {
-		l.Next = l.at(cursors[l.Size()-1])
-	}
-	return found, err
+	var cursors []string
+	last := func(*T) string { return cursors[l.Size()-1] }
+	return readPage(&l.paging, l.Size(), l.at, last, func(p rolebroker.Page) (found []T, err error) {
+		p.Search, p.Integration, p.Sort, p.State, p.Mode = l.Search, l.Integration, l.Sort, l.State, l.Mode
+		found, cursors, err = read(r.Context(), v.who, p)
+		return found, err
+	})
 }
 
 // readList reads the page of a list that the request asks for: items that have a
@@ -177,13 +162,10 @@ func readSorted[T any](r *http.Request, v *visit, l *list,
 func readList[T any](r *http.Request, v *visit, l *list, name func(*T) string,
 	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, error)) ([]T, error) {
 	l.Search, l.After = r.URL.Query().Get("search"), r.URL.Query().Get("after")
-	found, err := read(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: l.After, Search: l.Search,
-		Integration: l.Integration})
-	found, more := cut(found, pageSize)
-	if more {
-		l.Next = l.at(name(&found[pageSize-1]))
-	}
-	return found, err
+	return readPage(&l.paging, pageSize, l.at, name, func(p rolebroker.Page) ([]T, error) {
+		p.Search, p.Integration = l.Search, l.Integration
+		return read(r.Context(), v.who, p)
+	})
 }
 
 // cut shortens items that were read with a limit of size+1 to a page of that size.

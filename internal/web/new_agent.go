@@ -201,7 +201,7 @@ func (s *server) create(w http.ResponseWriter, r *http.Request, v *visit, page *
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/agents/"+string(agent.ID), "created")
+	return toDone(w, r, pageOf(rolebroker.KindAgent, agent.ID), "created")
 }
 
 // agentErrors are fieldErrors, which name the fields.

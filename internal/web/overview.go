@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -126,7 +125,7 @@ func (s *server) startSteps(ctx context.Context, v *visit, b base, hasTokens boo
 		return nil, err
 	}
 	if len(agents) == 1 && b.Counts.Agents == 1 {
-		steps[2].Button = link{"Create Token", "/agents/" + string(agents[0].ID) + "/tokens"}
+		steps[2].Button = link{"Create Token", pageOf(rolebroker.KindAgent, agents[0].ID) + "/tokens"}
 	}
 	next := false
 	for i := range steps {
@@ -143,9 +142,9 @@ func failing(o *rolebroker.Overview) concern {
 	for i := range o.Troubles {
 		t := &o.Troubles[i]
 		item := concernItem{ID: "trouble-" + string(t.First), What: headline(t.State.Message)[0]}
-		item.Text, item.Address = troubleName(t), "/integrations/"+string(t.Integration)
+		item.Text, item.Address = troubleName(t), pageOf(rolebroker.KindIntegration, t.Integration)
 		if t.Count == 1 {
-			item.Address = pagesOf[rolebroker.KindRole] + string(t.First)
+			item.Address = pageOf(rolebroker.KindRole, t.First)
 		} else {
 			item.Address += "?show=" + showFailing
 		}
@@ -181,13 +180,13 @@ func (p *overviewPage) pending(o *rolebroker.Overview) concern {
 		req := &o.Pending[i]
 		item := concernItem{ID: "waiting-" + string(req.ID), What: req.Reason, When: when(req.CreatedAt, o.At)}
 		item.Text = wishOf(req, o.At)
-		item.Address = rolebroker.AccessRequestPage + string(req.ID)
+		item.Address = pageOf(rolebroker.KindAccessRequest, req.ID)
 		item.When.Ago = "asked " + item.When.Ago
 		c.Items = append(c.Items, item)
 	}
 	c.Count = fmt.Sprint(max(p.Waiting, len(c.Items)))
 	if p.Waiting > len(c.Items) {
-		c.More = link{"Show the Inbox", "/access-requests"}
+		c.More = link{"Show the Inbox", inboxPath}
 	}
 	return c
 }
@@ -197,7 +196,7 @@ func glass(broken []requestRow) concern {
 	c := concern{ID: "glass", Title: "The glass was broken", Tone: "warn", Count: fmt.Sprint(len(broken))}
 	for _, req := range broken {
 		c.Items = append(c.Items, concernItem{ID: "broken-" + string(req.ID), What: req.Note, When: req.Decided,
-			link: link{req.DecidedBy + " approved: " + req.Wish, rolebroker.AccessRequestPage + string(req.ID)}})
+			link: link{req.DecidedBy + " approved: " + req.Wish, pageOf(rolebroker.KindAccessRequest, req.ID)}})
 	}
 	return c.short(link{"Show the Inbox", inboxPath})
 }
@@ -234,7 +233,7 @@ func silent(o *rolebroker.Overview) concern {
 		runner := &o.Silent[i]
 		item := concernItem{ID: "silent-" + string(runner.ID), When: lasting("silent for ", runner.SeenAt, o.At),
 			What: "Its roles cannot be borrowed anew, nor checked, until it answers."}
-		item.Text, item.Address = runner.Name, "/runners/"+string(runner.ID)
+		item.Text, item.Address = runner.Name, pageOf(rolebroker.KindRunner, runner.ID)
 		c.Items = append(c.Items, item)
 	}
 	return c.short(link{"Show Runners", "/runners"})
@@ -248,7 +247,7 @@ func ending(o *rolebroker.Overview) concern {
 		item.Text, item.Address = "API key "+e.Name, "/settings#keys"
 		if e.Token != "" {
 			item.ID = "ending-" + string(e.Token)
-			item.Text, item.Address = "A token of "+e.AgentName, "/agents/"+url.PathEscape(string(e.Agent))+"/tokens"
+			item.Text, item.Address = "A token of "+e.AgentName, pageOf(rolebroker.KindAgent, e.Agent)+"/tokens"
 			item.What = e.Name
 		}
 		item.When.Ago = "ends " + item.When.Ago

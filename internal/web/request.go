@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -101,7 +100,7 @@ func (s *server) renderRequest(w http.ResponseWriter, r *http.Request, v *visit,
 		return err
 	}
 	page.base = s.base(r, v, req.AgentName+" asks for "+req.Reference(), "requests")
-	page.List = link{"Inbox", "/access-requests"}
+	page.List = link{"Inbox", inboxPath}
 	page.Name, page.State = wishOf(req, page.Now), stateOfRequest(req, page.Now)
 	page.Request = rowOfRequest(req, page.Now)
 	if page.Duration == "" {
@@ -274,7 +273,7 @@ func (s *server) endRequest(w http.ResponseWriter, r *http.Request, v *visit) er
 func (s *server) decided(w http.ResponseWriter, r *http.Request, v *visit, err error, done string,
 	page *requestPage) error {
 	if err == nil {
-		return toDone(w, r, rolebroker.AccessRequestPage+url.PathEscape(r.PathValue("request")), done)
+		return toDone(w, r, pageOf(rolebroker.KindAccessRequest, r.PathValue("request")), done)
 	}
 	if page.Errors = fieldErrors(err); page.Errors == nil {
 		return err

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -49,27 +48,18 @@ type requestRow struct {
 }
 
 // inboxPath is the address of the inbox.
-const inboxPath = "/access-requests"
+const inboxPath = rolebroker.InboxPage
 
 // allRequests is the state in the address of the page that shows requests in any state.
 const allRequests = "all"
 
 // at is the address of the page after a cursor, with the same filters.
 func (p requestsPage) at(after string) string {
-	values := url.Values{}
-	if p.Agent != "" {
-		values.Set("agent", p.Agent)
+	state := p.Chosen()
+	if p.State == rolebroker.RequestPending {
+		state = ""
 	}
-	if p.State != rolebroker.RequestPending {
-		values.Set("state", p.Chosen())
-	}
-	if after != "" {
-		values.Set("after", after)
-	}
-	if len(values) == 0 {
-		return inboxPath
-	}
-	return inboxPath + "?" + values.Encode()
+	return addressOf(inboxPath, "agent", p.Agent, "state", state, "after", after)
 }
 
 // Here is the address of this page.
@@ -78,13 +68,10 @@ func (p requestsPage) Here() string { return p.at(p.After) }
 // ByExpiry returns whether what expires first is first; else the newest is.
 func (p requestsPage) ByExpiry() bool { return p.State == rolebroker.RequestPending }
 
-// Newest is the address of the first page with the same filters.
-func (p requestsPage) Newest() string { return p.at("") }
-
 // Everyone is the address of the same page for all agents.
 func (p requestsPage) Everyone() string {
 	p.Agent = ""
-	return p.Newest()
+	return p.at("")
 }
 
 // Chosen is the state in the address.
@@ -110,15 +97,16 @@ func (s *server) listRequests(w http.ResponseWriter, r *http.Request, v *visit) 
 		rolebroker.RequestDenied, rolebroker.RequestExpired, rolebroker.RequestEnded, allRequests} {
 		page.States = append(page.States, string(state))
 	}
-	found, err := s.Broker.AccessRequests(r.Context(), v.who,
-		rolebroker.AccessRequestFilter{State: page.State, Agent: page.Agent, OldestFirst: page.ByExpiry()},
-		rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	filter := rolebroker.AccessRequestFilter{State: page.State, Agent: page.Agent, OldestFirst: page.ByExpiry()}
+	if !page.ByExpiry() {
+		page.Words = newestFirst
+	}
+	found, err := readPage(&page.paging, pageSize, page.at, rolebroker.AccessRequestCursor,
+		func(p rolebroker.Page) ([]rolebroker.AccessRequest, error) {
+			return s.Broker.AccessRequests(r.Context(), v.who, filter, p)
+		})
 	if err != nil {
 		return err
-	}
-	found, more := cut(found, pageSize)
-	if more {
-		page.Next = page.at(rolebroker.AccessRequestCursor(&found[pageSize-1]))
 	}
 	page.Rows = requestRows(found, page.Now)
 	if page.Broken, err = s.brokenGlass(r.Context(), v, page.Now); err != nil {

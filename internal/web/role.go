@@ -29,8 +29,8 @@ func (s *server) headOfRole(r *http.Request, v *visit, chosen string) (h roleHea
 	role := in.Role(string(id))
 	h.Role = h.line(role)
 	h.Title, h.Name, h.State = in.Name+"/"+role.Name, role.Name, h.Role.State
-	h.List = link{in.Name, "/integrations/" + string(in.ID)}
-	h.Tabs = tabsOf(pagesOf[rolebroker.KindRole]+string(id), chosen,
+	h.List = link{in.Name, pageOf(rolebroker.KindIntegration, in.ID)}
+	h.Tabs = tabsOf(pageOf(rolebroker.KindRole, id), chosen,
 		tab{link: link{"Overview", ""}}, tab{link: link{"Activity", "activity"}})
 	return h, nil
 }
@@ -81,7 +81,7 @@ func (s *server) showRoleActivity(w http.ResponseWriter, r *http.Request, v *vis
 	if page.roleHead, err = s.headOfRole(r, v, "activity"); err != nil {
 		return err
 	}
-	address := pagesOf[rolebroker.KindRole] + page.Role.ID + "/activity"
+	address := pageOf(rolebroker.KindRole, page.Role.ID) + "/activity"
 	if page.Activity, err = s.activityOf(r, v, page.Role.ID, address); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (s *server) toRoles(w http.ResponseWriter, r *http.Request, done string) er
 // whose page had the button.
 func rolesAfter(r *http.Request, done string) string {
 	if of := formValue(r, "of"); of != "" {
-		return pagesOf[rolebroker.KindRole] + url.PathEscape(of) + "?done=" + done
+		return pageOf(rolebroker.KindRole, of) + "?done=" + done
 	}
 	values := url.Values{"done": {done}}
 	for _, name := range []string{"show", "search"} {
@@ -116,7 +116,7 @@ func rolesAfter(r *http.Request, done string) string {
 			values.Set(name, value)
 		}
 	}
-	return "/integrations/" + r.PathValue("integration") + "?" + values.Encode()
+	return pageOf(rolebroker.KindIntegration, r.PathValue("integration")) + "?" + values.Encode()
 }
 
 // showRolesAgain shows the page of roles with what is wrong. The chosen roles stay chosen.

@@ -27,7 +27,9 @@ func (s *server) headOfRule(r *http.Request, v *visit, chosen string) (h ruleHea
 	return h, nil
 }
 
-func addressOfRule(r *rolebroker.ApprovalRule) string { return rulesPath + "/" + string(r.ID) }
+func addressOfRule(r *rolebroker.ApprovalRule) string {
+	return pageOf(rolebroker.KindApprovalRule, r.ID)
+}
 
 // rulePage is a rule to read.
 type rulePage struct {

@@ -29,7 +29,7 @@ func (s *server) headOfRunner(r *http.Request, v *visit, tab string) (runnerHead
 
 // runnerTabs are the pages of a runner.
 func runnerTabs(runner *rolebroker.Runner, chosen string) []tab {
-	return tabsOf("/runners/"+string(runner.ID), chosen, tab{link: link{"Overview", ""}},
+	return tabsOf(pageOf(rolebroker.KindRunner, runner.ID), chosen, tab{link: link{"Overview", ""}},
 		tab{link: link{"Service accounts", "accounts"}}, tab{link: link{"Activity", "activity"}})
 }
 
@@ -77,7 +77,7 @@ func (s *server) showRunnerActivity(w http.ResponseWriter, r *http.Request, v *v
 		return err
 	}
 	id := string(page.Runner.ID)
-	if page.Activity, err = s.activityOf(r, v, id, "/runners/"+id+"/activity"); err != nil {
+	if page.Activity, err = s.activityOf(r, v, id, pageOf(rolebroker.KindRunner, id)+"/activity"); err != nil {
 		return err
 	}
 	return s.render(w, http.StatusOK, "runner-activity", page)
@@ -159,7 +159,7 @@ func (s *server) saveRunner(
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/runners/"+r.PathValue("runner"), done)
+	return toDone(w, r, pageOf(rolebroker.KindRunner, r.PathValue("runner")), done)
 }
 
 func valuesOfRunner(r *rolebroker.Runner) fieldValues {

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -11,10 +10,8 @@ import (
 // runnerAccountsPage has the service accounts about which the server believes a runner, and the agents that they are.
 type runnerAccountsPage struct {
 	runnerHead
-	Rows  []boundAccount
-	After string // the ID of the last binding before this page; empty: this is the first page
-	First string // the address of the first page
-	Next  string // the address of the next page; empty: this is the last
+	paging
+	Rows []boundAccount
 }
 
 // boundAccount is a binding with the name of its agent.
@@ -24,22 +21,21 @@ type boundAccount struct {
 }
 
 func (s *server) showRunnerAccounts(w http.ResponseWriter, r *http.Request, v *visit) (err error) {
-	page := runnerAccountsPage{After: r.URL.Query().Get("after")}
+	page := runnerAccountsPage{paging: paging{After: r.URL.Query().Get("after")}}
 	if page.runnerHead, err = s.headOfRunner(r, v, "accounts"); err != nil {
 		return err
 	}
-	page.First = "/runners/" + string(page.Runner.ID) + "/accounts"
 	if page.Runner.Issuer == "" {
 		return s.render(w, http.StatusOK, "runner-accounts", page)
 	}
-	found, err := s.Broker.BindingsOfIssuer(r.Context(), v.who, page.Runner.Issuer,
-		rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	at := func(after string) string {
+		return addressOf(pageOf(rolebroker.KindRunner, page.Runner.ID)+"/accounts", "after", after)
+	}
+	found, err := readPage(&page.paging, pageSize, at, tokenID, func(p rolebroker.Page) ([]rolebroker.Token, error) {
+		return s.Broker.BindingsOfIssuer(r.Context(), v.who, page.Runner.Issuer, p)
+	})
 	if err != nil {
 		return err
-	}
-	found, more := cut(found, pageSize)
-	if more {
-		page.Next = page.First + "?" + url.Values{"after": {tokenID(&found[pageSize-1])}}.Encode()
 	}
 	agents, err := s.namesOfAgents(r.Context(), v, found)
 	for _, b := range found {

@@ -26,7 +26,7 @@ func (s *server) createJoinToken(w http.ResponseWriter, r *http.Request, v *visi
 	if err != nil {
 		return err
 	}
-	return s.toOnce(w, r, "/runners/"+string(runner.ID)+"/join-token",
+	return s.toOnce(w, r, pageOf(rolebroker.KindRunner, runner.ID)+"/join-token",
 		once{Secret: secret.Reveal(), Expires: key.ExpiresAt})
 }
 

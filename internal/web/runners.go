@@ -142,7 +142,7 @@ func (s *server) createRunner(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return err
 	}
-	return toDone(w, r, "/runners/"+string(runner.ID), "created")
+	return toDone(w, r, pageOf(rolebroker.KindRunner, runner.ID), "created")
 }
 
 // typedRunner reads what was typed.

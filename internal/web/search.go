@@ -80,7 +80,7 @@ func (s *server) search(w http.ResponseWriter, r *http.Request, v *visit) error 
 func addressOfFound(f *rolebroker.Found) string {
 	switch f.Kind {
 	case rolebroker.KindToken:
-		return "/agents/" + f.In + "/tokens"
+		return pageOf(rolebroker.KindAgent, f.In) + "/tokens"
 	case rolebroker.KindAPIKey:
 		return "/settings#keys"
 	case rolebroker.KindCall:
@@ -88,7 +88,7 @@ func addressOfFound(f *rolebroker.Found) string {
 	case rolebroker.KindEvent:
 		return query(auditPath, "request_id", f.In)
 	}
-	return pagesOf[f.Kind] + f.ID
+	return pageOf(f.Kind, f.ID)
 }
 
 // Kinds is what a person may search for, for the page without results.

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -74,7 +73,8 @@ func sessionTabs(d *rolebroker.SessionDetails, chosen string) []tab {
 		}
 		tabs = append(tabs, calls)
 	}
-	return tabsOf("/sessions/"+string(d.ID), chosen, append(tabs, tab{link: link{"Activity", "activity"}})...)
+	tabs = append(tabs, tab{link: link{"Activity", "activity"}})
+	return tabsOf(pageOf(rolebroker.KindSession, d.ID), chosen, tabs...)
 }
 
 // sessionPage is one session, with what explains it.
@@ -111,10 +111,8 @@ func (s *server) showSession(w http.ResponseWriter, r *http.Request, v *visit) e
 // sessionCallsPage has the calls of a session through the gateway, the newest first.
 type sessionCallsPage struct {
 	sessionHead
-	Rows  []callRow
-	After string // the cursor of the last call before this page; empty: this is the first page
-	First string // the address of the first page
-	Next  string // the address of the next page; empty: this is the last
+	paging
+	Rows []callRow
 }
 
 func (s *server) showSessionCalls(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -122,17 +120,14 @@ func (s *server) showSessionCalls(w http.ResponseWriter, r *http.Request, v *vis
 	if err != nil {
 		return err
 	}
-	page := sessionCallsPage{sessionHead: head, After: r.URL.Query().Get("after"),
-		First: "/sessions/" + string(head.Session.ID) + "/calls"}
-	found, err := s.Broker.Calls(r.Context(), v.who,
-		broker.CallSelection{CallFilter: rolebroker.CallFilter{Session: head.Session.ID}},
-		rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	page := sessionCallsPage{sessionHead: head, paging: paging{After: r.URL.Query().Get("after")}}
+	at := func(after string) string {
+		return addressOf(pageOf(rolebroker.KindSession, head.Session.ID)+"/calls", "after", after)
+	}
+	found, err := s.readCalls(r.Context(), v, &page.paging, at,
+		broker.CallSelection{CallFilter: rolebroker.CallFilter{Session: head.Session.ID}})
 	if err != nil {
 		return err
-	}
-	found, more := cut(found, pageSize)
-	if more {
-		page.Next = page.First + "?" + url.Values{"after": {string(found[pageSize-1].ID)}}.Encode()
 	}
 	for _, call := range found {
 		page.Rows = append(page.Rows, rowOfCall(call, page.base))
@@ -153,7 +148,7 @@ func (s *server) showSessionActivity(w http.ResponseWriter, r *http.Request, v *
 	}
 	page := sessionActivityPage{sessionHead: head}
 	id := string(page.Session.ID)
-	if page.Activity, err = s.activityOf(r, v, id, "/sessions/"+id+"/activity"); err != nil {
+	if page.Activity, err = s.activityOf(r, v, id, pageOf(rolebroker.KindSession, id)+"/activity"); err != nil {
 		return err
 	}
 	for i := range page.Activity.Rows {

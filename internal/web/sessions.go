@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -55,37 +54,19 @@ func (p sessionsPage) Column(title string) column {
 // FromOldest returns whether the list begins with the oldest session.
 func (p sessionsPage) FromOldest() bool { return p.Sort == rolebroker.SortCreated }
 
-// Start is the address of the first page.
-func (p sessionsPage) Start() string { return p.at("") }
-
 // Here is the address of this page.
 func (p sessionsPage) Here() string { return p.at(p.After) }
 
 // at is the address of a page with the same filters.
 func (p sessionsPage) at(after string) string {
-	values := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			values.Set(name, value)
-		}
-	}
-	set("agent", p.Agent)
-	set("integration", p.Integration)
-	set("role", p.Role)
-	set("token", p.Token)
-	set("account", p.Account)
-	set("request", p.Request)
-	set("after", after)
+	on := map[bool]string{true: "on"}
+	sort := ""
 	if p.FromOldest() {
-		set("sort", string(p.Sort))
+		sort = string(p.Sort)
 	}
-	if p.Live {
-		values.Set("live", "on")
-	}
-	if p.Paused {
-		values.Set("paused", "on")
-	}
-	return "/sessions?" + values.Encode()
+	return addressOf("/sessions", "agent", p.Agent, "integration", p.Integration, "role", p.Role, "token", p.Token,
+		"account", p.Account, "request", p.Request, "after", after, "sort", sort, "live", on[p.Live],
+		"paused", on[p.Paused])
 }
 
 // sessionRow is one session.
@@ -135,18 +116,21 @@ func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) 
 	if page.Live {
 		filter.LiveAt = page.Now
 	}
-	found, err := s.Broker.Sessions(ctx, v.who, filter,
-		rolebroker.Page{Limit: pageSize + 1, After: page.After, Sort: page.Sort})
+	page.Words = newestFirst
+	if page.FromOldest() {
+		page.Words = oldestFirst
+	}
+	found, err := readPage(&page.paging, pageSize, page.at, rolebroker.SessionCursor,
+		func(p rolebroker.Page) ([]rolebroker.Session, error) {
+			p.Sort = page.Sort
+			return s.Broker.Sessions(ctx, v.who, filter, p)
+		})
 	if code := rolebroker.CodeOf(err); code == rolebroker.CodeNotFound || code == rolebroker.CodeInvalid && page.Token+page.Account+page.Request != "" {
 		// a person may be typing a name
 		e := rolebroker.AsError(err)
 		if page.Unknown, err = e.Message, nil; len(e.Fields) > 0 {
 			page.Unknown = "the " + e.Fields[0].Path + " " + e.Fields[0].Message
 		}
-	}
-	found, more := cut(found, pageSize)
-	if more {
-		page.Next = page.at(rolebroker.SessionCursor(&found[pageSize-1]))
 	}
 	for _, session := range found {
 		page.Rows = append(page.Rows, rowOfSession(&session, page.base))

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -101,9 +100,6 @@ func (s *server) addPeople(ctx context.Context, v *visit, page *settingsPage) er
 	return nil
 }
 
-// maxKeys is how many API keys the page shows at once.
-const maxKeys = 200
-
 // settingsPatience is how long the page waits for AWS.
 const settingsPatience = time.Second
 
@@ -134,13 +130,12 @@ func (s *server) renderSettings(
 	if err := s.addPeople(r.Context(), v, page); err != nil {
 		return err
 	}
-	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1, After: page.After})
+	page.Of = "API keys"
+	at := func(after string) string { return addressOf("/settings", "after", after) + "#keys" }
+	found, err := readPage(&page.paging, pageSize, at, func(key *rolebroker.APIKey) string { return string(key.ID) },
+		func(p rolebroker.Page) ([]rolebroker.APIKey, error) { return s.Broker.APIKeys(r.Context(), v.who, p) })
 	if err != nil {
 		return err
-	}
-	found, more := cut(found, maxKeys)
-	if more {
-		page.Next = "/settings?" + url.Values{"after": {string(found[maxKeys-1].ID)}}.Encode()
 	}
 	for _, key := range found {
 		page.Keys = append(page.Keys, keyRow{

@@ -110,6 +110,20 @@ func evidence(s rolebroker.RoleState) string {
 	return "checked"
 }
 
+// addressOf is an address with a query of the pairs that have a value.
+func addressOf(path string, pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			values.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(values) == 0 {
+		return path
+	}
+	return path + "?" + values.Encode()
+}
+
 // query is an address with a query, for templates.
 func query(path string, pairs ...string) string {
 	values := url.Values{}
