@@ -152,10 +152,19 @@ func (a *app) exec(
 		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep, User: how.user,
 		Listen: how.listen, ListenPublic: how.public,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Progress: func() func() { return a.progress("borrowing the role") },
+		Progress: func() func() { return a.progress("borrowing the role") }, Waiting: a.waiting(),
 	})
 	if code == 0 && err == nil {
 		return nil
 	}
 	return codeError{code, err}
+}
+
+// waiting tells the person at the terminal that a call of the command waits. What the command writes to a file or a
+// pipe is its own.
+func (a *app) waiting() func(url string) {
+	if !isTerminal(a.Stderr) {
+		return nil
+	}
+	return func(url string) { a.note("rolebroker: waiting for a person: %s", url) }
 }

@@ -41,6 +41,10 @@ type Options struct {
 	// gateway. nil: such a command is not started.
 	Gateway http.Handler
 
+	// Waiting is called with the page of each access request that calls of the command wait for, once. nil: nobody is
+	// told.
+	Waiting func(url string)
+
 	// Contained says that the command reaches nothing but the gateway; nil: it is as
 	// the caller is.
 	Contained *Containment
@@ -149,6 +153,7 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	lender := newLender(o)
 	defer lender.close()
 	o.Gateway = lender.gatewayOf(o)
+	o.Gateway = lender.tellingOf(o)
 
 	answer := o.ask(preparing, lender)
 	room, openErr := open(o, lender, relay.family) // while the server works
