@@ -21,8 +21,8 @@ func TestThePagesOfARule(t *testing.T) {
 	if made.Code != http.StatusSeeOther || !strings.HasPrefix(page, "/approval-rules/apr_") {
 		t.Fatalf("making it answers %d and leads to %q: %s", made.Code, page, made.Body)
 	}
-	reader.shows(page, "approves all that it changes for its task")
-	admin.shows("/approval-rules/new", "approves all that it changes for its task")
+	reader.shows(page, "a rule approves all such calls for the agent’s task")
+	admin.shows("/approval-rules/new", "a rule approves all such calls for the agent’s task")
 	const says = "Requests of scout for readonly of production, with read-only access or less, for at most 1h30m"
 	reader.shows(page, "<h1>reads ", "active</span>", "Reading harms nobody", says,
 		`href="/agents/`+string(a.agent.ID)+`"`, `href="`+page+`/activity"`)
