@@ -60,6 +60,7 @@ const (
 	ActionAPIKeyList   Action = "api-key.list"
 	ActionAPIKeyCreate Action = "api-key.create"
 	ActionAPIKeyDelete Action = "api-key.delete"
+	ActionAPIKeyUse    Action = "api-key.use" // of the first admin key, where people sign in through a provider
 
 	ActionAccessRequestList    Action = "access-request.list"
 	ActionAccessRequestGet     Action = "access-request.get"

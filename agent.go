@@ -167,4 +167,11 @@ type APIKey struct {
 	Hash      []byte // SHA-256 of the key
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: it does not expire
+
+	// Owner is the person or the API key that answers for it: who made it, until another one was named. Empty: the
+	// operator, or nobody is known.
+	Owner     PrincipalID
+	OwnerName string // its current name; empty if it was deleted
+
+	UsedAt time.Time // to the minute; zero: it was not used since an earlier version
 }

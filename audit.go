@@ -202,11 +202,13 @@ func (a *Agent) Facts() Facts {
 }
 
 // owner names the owner of the agent, with the ID, which never changes; empty if there is none.
-func (a *Agent) owner() string {
-	if a.OwnerName == "" {
-		return string(a.Owner)
+func (a *Agent) owner() string { return named(a.Owner, a.OwnerName) }
+
+func named(owner PrincipalID, name string) string {
+	if name == "" {
+		return string(owner)
 	}
-	return a.OwnerName + " (" + string(a.Owner) + ")"
+	return name + " (" + string(owner) + ")"
 }
 
 // Subject names the agent token, or the binding of a service account.
@@ -280,7 +282,11 @@ func (k *APIKey) Subject() Subject { return Subject{KindAPIKey, string(k.ID), k.
 
 // Facts returns the fields of the API key that a person sets.
 func (k *APIKey) Facts() Facts {
-	return Facts{"name": k.Name, "access": string(k.Access), "expires_at": expiry(k.ExpiresAt)}
+	facts := Facts{"name": k.Name, "access": string(k.Access), "expires_at": expiry(k.ExpiresAt)}
+	if k.Owner != "" {
+		facts["owner"] = named(k.Owner, k.OwnerName)
+	}
+	return facts
 }
 
 // expiry formats a time of expiry; the zero time is "never".

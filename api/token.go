@@ -49,6 +49,9 @@ type APIKey struct {
 	Status    string     `json:"status" enum:"active,expired" example:"active"`
 	CreatedAt time.Time  `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
+	Owner     string     `json:"owner" doc:"The name of the API key, or the e-mail address of the person, that answers for it; empty: the operator, nobody is known, or that was deleted." example:"ada@example.com"`
+	OwnerID   string     `json:"owner_id" doc:"The ID of that key or person; empty: the operator, or nobody is known." example:"usr_5mzq7k4vprb2xw3tdn6hjc8ysa"`
+	UsedAt    *time.Time `json:"used_at" doc:"When it was last used, to the minute; null: never."`
 }
 
 // APIKeyRequest makes an API key.
@@ -57,6 +60,7 @@ type APIKeyRequest struct {
 	Access    string     `json:"access" enum:"admin,approver,read-only" doc:"admin permits everything; approver permits everything that changes nothing, and deciding access requests; read-only permits everything that changes nothing." example:"admin"`
 	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it works, as in 720h. If expires_at is left out too, it does not expire." example:"720h"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires, instead of expires_in."`
+	Owner     string     `json:"owner,omitempty" doc:"The name or ID of the API key, or the e-mail address or ID of the person, that answers for it. Left out: who makes it." example:"ada@example.com"`
 }
 
 // NewAPIKey is a new API key. No other answer has the key itself.

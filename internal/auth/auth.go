@@ -35,6 +35,9 @@ type Records interface {
 	// person. Codes: unauthenticated, denied, unavailable.
 	Confirm(ctx context.Context, in *rolebroker.SignIn, shown rolebroker.Secret) (*rolebroker.User, error)
 
+	// UsedAPIKey notes that the holder of an API key was identified.
+	UsedAPIKey(ctx context.Context, who rolebroker.Caller)
+
 	// UseRunnerKey ends the credentials that a runner had before the one with the ID. It is called when a credential
 	// is used for the first time.
 	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) error
@@ -111,7 +114,15 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization, address strin
 		return rolebroker.Caller{}, a.refused(ctx, action, shown, address, err)
 	}
 	who.Address, who.Request = IP(address), rolebroker.RequestIDOf(ctx)
+	a.used(ctx, who)
 	return who, nil
+}
+
+// used notes the use of an API key.
+func (a *Authenticator) used(ctx context.Context, who rolebroker.Caller) {
+	if who.APIKey != "" {
+		a.Records.UsedAPIKey(ctx, who)
+	}
 }
 
 func (a *Authenticator) apiKey(ctx context.Context, shown, address string) (rolebroker.Caller, error) {
@@ -213,6 +224,7 @@ func (a *Authenticator) SignedIn(
 		return rolebroker.Caller{}, "", a.refused(ctx, rolebroker.ActionSignInAuthenticate, shown, address, err)
 	}
 	who.Address, who.Request = IP(address), rolebroker.RequestIDOf(ctx)
+	a.used(ctx, who)
 	return who, id, nil
 }
 

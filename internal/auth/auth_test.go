@@ -19,6 +19,7 @@ type records struct {
 	ins    map[rolebroker.SignInID]*rolebroker.SignIn
 	runner map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey
 	events *[]rolebroker.AuditEvent
+	used   map[rolebroker.APIKeyID]int // how often
 }
 
 func (r records) RecordEvent(_ context.Context, e rolebroker.AuditEvent) {
@@ -63,6 +64,8 @@ func (r records) SignInRecord(_ context.Context, id rolebroker.SignInID) (*roleb
 	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no sign-in %q", id)
 }
 
+func (r records) UsedAPIKey(_ context.Context, who rolebroker.Caller) { r.used[who.APIKey]++ }
+
 // Confirm answers for all people but the one who left.
 func (r records) Confirm(_ context.Context, in *rolebroker.SignIn, _ rolebroker.Secret) (*rolebroker.User, error) {
 	if in.User == "usr_left" {
@@ -89,7 +92,7 @@ func newWorld() world {
 	r := records{
 		map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{},
 		map[rolebroker.SignInID]*rolebroker.SignIn{}, map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey{},
-		&[]rolebroker.AuditEvent{},
+		&[]rolebroker.AuditEvent{}, map[rolebroker.APIKeyID]int{},
 	}
 	tokenID := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(tokenID)
@@ -159,6 +162,9 @@ func TestAKeySaysWhatItOpens(t *testing.T) {
 	if who, err := w.APIKey(t.Context(), "Bearer "+w.chosen, address); err != nil || who.MayWrite() != nil {
 		t.Errorf("the operator's own key: %+v, %v", who, err)
 	}
+	if used := w.Records.(records).used; len(used) != 2 || used[auth.BootstrapKey] != 1 {
+		t.Errorf("the keys that were used are %v", used)
+	}
 	for header, want := range map[string]rolebroker.Code{
 		"":                    rolebroker.CodeUnauthenticated,
 		w.chosen + "x":        rolebroker.CodeUnauthenticated,
@@ -193,6 +199,8 @@ func (broken) APIKey(context.Context, rolebroker.APIKeyID) (*rolebroker.APIKey, 
 func (broken) SignInRecord(context.Context, rolebroker.SignInID) (*rolebroker.SignIn, error) {
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
 }
+
+func (broken) UsedAPIKey(context.Context, rolebroker.Caller) {}
 
 func (broken) Confirm(context.Context, *rolebroker.SignIn, rolebroker.Secret) (*rolebroker.User, error) {
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))

@@ -357,7 +357,15 @@ func (b *Broker) mayApprove(
 	if err != nil {
 		return err
 	}
-	owns := agent.Owner != "" && agent.Owner == who.Principal()
+	owner, err := b.answering(ctx, agent.Owner)
+	if err != nil {
+		return err
+	}
+	decider, err := b.answering(ctx, who.Principal())
+	if err != nil {
+		return err
+	}
+	owns := owner != "" && owner == decider
 	switch {
 	case breakGlass && !owns:
 		return invalid("the approval", "break_glass", "is for the owner of the agent only; approve without it")
@@ -370,6 +378,24 @@ func (b *Broker) mayApprove(
 				Command: "rolebroker request approve " + string(r.ID) + " --break-glass --note REASON"})
 	}
 	return nil
+}
+
+// answering returns the person who answers for what a principal does: the owner of an API key, if that is a person, and
+// else the principal itself.
+func (b *Broker) answering(ctx context.Context, of rolebroker.PrincipalID) (rolebroker.PrincipalID, error) {
+	if of == "" || of.IsUser() {
+		return of, nil
+	}
+	key, err := b.store.APIKey(ctx, rolebroker.APIKeyID(of))
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return of, nil // it was deleted
+	case err != nil:
+		return "", err
+	case key.Owner.IsUser():
+		return key.Owner, nil
+	}
+	return of, nil
 }
 
 // holder names a person, or the API key that somebody uses.
@@ -501,8 +527,9 @@ func (a *asks) beginWait(id rolebroker.AgentID) (end func(), err error) {
 	}, nil
 }
 
-// ownerOf finds the API key or the person that an administrator names as the owner of an agent. Codes: invalid.
-func (b *Broker) ownerOf(ctx context.Context, nameOrID string) (rolebroker.PrincipalID, error) {
+// ownerOf finds the API key or the person that an administrator names as the owner of something: of. Codes:
+// invalid.
+func (b *Broker) ownerOf(ctx context.Context, of, nameOrID string) (rolebroker.PrincipalID, error) {
 	isID := rolebroker.IsID(nameOrID) || nameOrID == string(auth.BootstrapKey)
 	key, err := findPrincipal(ctx, b.store.APIKeys, func(k *rolebroker.APIKey) (string, bool) {
 		return string(k.ID), isID && string(k.ID) == nameOrID || !isID && k.Name == nameOrID
@@ -514,7 +541,7 @@ func (b *Broker) ownerOf(ctx context.Context, nameOrID string) (rolebroker.Princ
 		return string(u.ID), isID && string(u.ID) == nameOrID || !isID && u.Email == nameOrID
 	})
 	if err == nil && user == "" {
-		err = noOwner(nameOrID)
+		err = noOwner(of, nameOrID)
 	}
 	return user, err
 }
@@ -542,8 +569,8 @@ func findPrincipal[T any](
 	}
 }
 
-func noOwner(nameOrID string) error {
-	e := invalid("the agent", "owner", "there is no API key and no person %s", rolebroker.Quote(nameOrID))
+func noOwner(of, nameOrID string) error {
+	e := invalid(of, "owner", "there is no API key and no person %s", rolebroker.Quote(nameOrID))
 	e.Fields[0].Hint = rolebroker.Hintf("rolebroker api-key list and rolebroker user list show those there are")
 	return e
 }

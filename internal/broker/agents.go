@@ -257,7 +257,7 @@ func (b *Broker) specified(ctx context.Context, a rolebroker.Agent, spec AgentSp
 	a.Name, a.Description, a.UpdatedAt = spec.Name, spec.Description, b.now()
 	a.SetDisabled(spec.Disabled)
 	if spec.Owner != "" {
-		owner, err := b.ownerOf(ctx, spec.Owner)
+		owner, err := b.ownerOf(ctx, "the agent", spec.Owner)
 		if err != nil {
 			return nil, err
 		}

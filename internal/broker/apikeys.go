@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -15,6 +16,7 @@ type APIKeySpec struct {
 	Name      string
 	Access    rolebroker.KeyAccess
 	ExpiresAt time.Time // zero: it does not expire
+	Owner     string    // the name or ID of an API key, or the e-mail address or ID of a person; empty: the caller
 }
 
 // APIKey finds the record of an API key, for auth. It is never cached. Codes: not_found.
@@ -45,6 +47,10 @@ func (b *Broker) CreateAPIKey(
 	}
 	key := rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: spec.Name, Access: spec.Access,
 		CreatedAt: b.now(), ExpiresAt: spec.ExpiresAt}
+	var err error
+	if key.Owner, key.OwnerName, err = b.ownerOfKey(ctx, who, spec.Owner); err != nil {
+		return nil, rolebroker.Secret{}, err
+	}
 	secret, hash := auth.NewAPIKey(key.ID)
 	key.Hash = hash
 	event := b.event(who, action, nil, key.Facts(), key.Subject())
@@ -53,6 +59,80 @@ func (b *Broker) CreateAPIKey(
 	}
 	b.logEvent(ctx, &event)
 	return &key, secret, nil
+}
+
+// ownerOfKey finds the owner of a new key, and its name. Codes: invalid.
+func (b *Broker) ownerOfKey(
+	ctx context.Context, who rolebroker.Caller, nameOrID string,
+) (rolebroker.PrincipalID, string, error) {
+	if nameOrID == "" {
+		return who.Principal(), who.Name, nil
+	}
+	owner, err := b.ownerOf(ctx, "the API key", nameOrID)
+	if err != nil {
+		return "", "", err
+	}
+	if owner.IsUser() {
+		user, err := b.store.User(ctx, rolebroker.UserID(owner))
+		if err != nil {
+			return "", "", err
+		}
+		return owner, user.Label(), nil
+	}
+	key, err := b.store.APIKey(ctx, rolebroker.APIKeyID(owner))
+	if err != nil {
+		return "", "", err
+	}
+	return owner, key.Name, nil
+}
+
+// When the use of a key is stored, and when that of the first admin key is recorded again for an address.
+const (
+	keyUseEvery    = time.Minute
+	adminUseEvery  = time.Hour
+	mostAdminHosts = 1000
+)
+
+// keyUses is what this server has seen of the use of API keys.
+type keyUses struct {
+	mu     sync.Mutex
+	stored map[rolebroker.APIKeyID]time.Time
+	admin  map[string]time.Time // by address
+}
+
+// due reports whether the use of a key is to be stored, and whether it is to be recorded.
+func (u *keyUses) due(who rolebroker.Caller, now time.Time) (store, record bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.stored == nil || len(u.admin) >= mostAdminHosts {
+		u.stored, u.admin = map[rolebroker.APIKeyID]time.Time{}, map[string]time.Time{}
+	}
+	if store = now.Sub(u.stored[who.APIKey]) >= keyUseEvery; store {
+		u.stored[who.APIKey] = now
+	}
+	if who.APIKey == auth.BootstrapKey {
+		if record = now.Sub(u.admin[who.Address]) >= adminUseEvery; record {
+			u.admin[who.Address] = now
+		}
+	}
+	return store, record
+}
+
+// UsedAPIKey notes that the holder of an API key was identified. It stores that once a minute. Where people sign in
+// through an identity provider, the first admin key is for emergencies: then its use is an audit event, once an hour
+// from each address.
+func (b *Broker) UsedAPIKey(ctx context.Context, who rolebroker.Caller) {
+	now := b.now()
+	store, record := b.uses.due(who, now)
+	if store {
+		if err := b.store.UseAPIKey(ctx, who.APIKey, now.Truncate(time.Minute)); err != nil {
+			b.log.WarnContext(ctx, "the use of an API key could not be stored", "id", who.APIKey, "reason", err)
+		}
+	}
+	if record && b.provider != nil {
+		b.RecordEvent(ctx, b.event(who, rolebroker.ActionAPIKeyUse, nil, nil,
+			rolebroker.Subject{Kind: rolebroker.KindAPIKey, ID: string(who.APIKey), Name: who.Name}))
+	}
 }
 
 func (b *Broker) checkAPIKey(spec APIKeySpec) error {

@@ -25,6 +25,7 @@ var notAudited = map[string]string{
 	"Token":          "auth reads it to identify the caller",
 	"UseRunnerKey":   "auth calls it for the runner that it identified",
 	"User":           "auth reads it to identify the caller",
+	"UsedAPIKey":     "auth calls it for the holder that it identified",
 	"Confirm":        "auth calls it to identify the caller",
 	"Admit":          "it identifies the caller, by what the identity provider says, and records whom it refuses",
 	"RecordEvent":    "it records what auth refused",

@@ -75,6 +75,7 @@ type Broker struct {
 	provider Provider // nil: there is none
 	groups   rolebroker.GroupAccess
 	checks   singleflight.Group // of sign-ins, by ID
+	uses     keyUses
 
 	auditKey  *trail.Key
 	growth    growth

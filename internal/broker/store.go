@@ -274,6 +274,9 @@ type apiKeyStore interface {
 	// name).
 	PutAPIKey(ctx context.Context, k *rolebroker.APIKey, event rolebroker.AuditEvent) error
 
+	// UseAPIKey stores that an API key was used at a time.
+	UseAPIKey(ctx context.Context, id rolebroker.APIKeyID, at time.Time) error
+
 	// DeleteAPIKey removes an API key, or, if retired is a time, makes it expire then. The last admin key that never
 	// expires stays. Codes: not_found, conflict (the last).
 	DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID, retired time.Time, event rolebroker.AuditEvent) error

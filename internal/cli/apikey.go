@@ -67,9 +67,13 @@ so it cannot show them.`,
 }
 
 func (a *app) apiKeyTable(_ []string, keys []api.APIKey) *table {
-	t := newTable("NAME", "ACCESS", "STATUS", "CREATED", "EXPIRES", "ID")
+	t := newTable("NAME", "ACCESS", "STATUS", "OWNER", "CREATED", "EXPIRES", "USED", "ID")
 	for _, k := range keys {
-		t.add(k.Name, k.Access, k.Status, a.when(&k.CreatedAt), a.when(k.ExpiresAt), k.ID)
+		owner := orDash(k.Owner)
+		if ofDeleted(k.Owner, k.OwnerID) {
+			owner = k.OwnerID + " (deleted)"
+		}
+		t.add(k.Name, k.Access, k.Status, owner, a.when(&k.CreatedAt), a.when(k.ExpiresAt), a.when(k.UsedAt), k.ID)
 	}
 	return t
 }
@@ -96,6 +100,9 @@ its hash.`,
 	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.KeyReadOnly),
 		"`ACCESS` of the key: admin, approver or read-only")
 	complete(cmd, "access", oneOf("admin", "approver", "read-only"))
+	cmd.Flags().StringVar(&request.Owner, "owner", "",
+		"API `KEY` or e-mail address of who answers for it (default: who creates it)")
+	complete(cmd, "owner", a.apiKeyNames)
 	expires.flag(cmd, "no expiry")
 	return asking(a, cmd, "creating the API key",
 		func(ctx context.Context, c *client.Client, _ []string) (api.NewAPIKey, error) {

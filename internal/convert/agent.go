@@ -146,6 +146,9 @@ func APIKey(k *rolebroker.APIKey, now time.Time) api.APIKey {
 		Status:    status,
 		CreatedAt: k.CreatedAt.UTC(),
 		ExpiresAt: Time(k.ExpiresAt),
+		Owner:     k.OwnerName,
+		OwnerID:   string(k.Owner),
+		UsedAt:    Time(k.UsedAt),
 	}
 }
 

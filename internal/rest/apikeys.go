@@ -46,7 +46,7 @@ func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *cr
 		return nil, err
 	}
 	key, secret, err := s.Broker.CreateAPIKey(ctx, who, broker.APIKeySpec{Name: req.Name,
-		Access: rolebroker.KeyAccess(req.Access), ExpiresAt: expires})
+		Access: rolebroker.KeyAccess(req.Access), ExpiresAt: expires, Owner: req.Owner})
 	if err != nil {
 		return nil, err
 	}

@@ -7,18 +7,26 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-const apiKeyColumns = `id, name, access, hash, created_at, expires_at`
+const (
+	apiKeyColumns = `id, name, access, hash, created_at, expires_at, owner`
+
+	// apiKeyRow are those columns and what is known besides.
+	apiKeyRow = `k.id, k.name, k.access, k.hash, k.created_at, k.expires_at, k.owner,
+		COALESCE((SELECT o.name FROM api_keys AS o WHERE o.id = k.owner),
+		(SELECT ` + userLabel + ` FROM users AS u WHERE u.id = k.owner), ''), k.used_at`
+)
 
 var (
-	apiKeyByID  = newStatement("apiKeyByID", `SELECT `+apiKeyColumns+` FROM api_keys WHERE id = $1`)
+	apiKeyByID  = newStatement("apiKeyByID", `SELECT `+apiKeyRow+` FROM api_keys AS k WHERE k.id = $1`)
 	listAPIKeys = newStatement("listAPIKeys",
-		`SELECT `+apiKeyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`)
+		`SELECT `+apiKeyRow+` FROM api_keys AS k WHERE k.id > $1 ORDER BY k.id LIMIT $2`)
 	insertAPIKey = newStatement("insertAPIKey", `
-		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`)
+		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 	putAPIKey = newStatement("putAPIKey", `
-		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
+		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, access = excluded.access, hash = excluded.hash,
-			created_at = excluded.created_at, expires_at = excluded.expires_at`)
+			created_at = excluded.created_at, expires_at = excluded.expires_at, owner = excluded.owner`)
+	useAPIKey = newStatement("useAPIKey", `UPDATE api_keys SET used_at = $2 WHERE id = $1 AND used_at < $2`)
 
 	// holdAdminKeys changes nothing. It makes concurrent deletions wait for each
 	// other, so that two of them cannot each rely on the key that the other
@@ -61,7 +69,8 @@ func (s *Store) apiKeys(ctx context.Context, st *statement, args ...any) ([]role
 }
 
 func scanAPIKey(scan scan) (k rolebroker.APIKey, err error) {
-	err = scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt}, timeColumn{&k.ExpiresAt})
+	err = scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt}, timeColumn{&k.ExpiresAt}, &k.Owner,
+		&k.OwnerName, timeColumn{&k.UsedAt})
 	return k, err
 }
 
@@ -80,8 +89,14 @@ func (s *Store) storeAPIKey(
 	ctx context.Context, st *statement, k *rolebroker.APIKey, event rolebroker.AuditEvent,
 ) error {
 	_, err := s.runRecorded(ctx, event, st, k.ID, k.Name, k.Access, hash(k.Hash), millis(k.CreatedAt),
-		millis(k.ExpiresAt))
+		millis(k.ExpiresAt), k.Owner)
 	return duplicate(err, "an", "API key", k.Name, string(k.ID))
+}
+
+// UseAPIKey stores that an API key was used at a time. An earlier time, and a key that is gone, change nothing.
+func (s *Store) UseAPIKey(ctx context.Context, id rolebroker.APIKeyID, at time.Time) error {
+	_, err := s.run(ctx, useAPIKey, id, millis(at))
+	return err
 }
 
 // DeleteAPIKey deletes an API key, unless no admin key without expiry would be
@@ -115,7 +130,7 @@ func (s *Store) DeleteAPIKey(
 			return nil
 		}
 		_, err = tx.exec(ctx, insertAPIKey, key.ID, key.Name, key.Access, hash(key.Hash), millis(key.CreatedAt),
-			millis(retired))
+			millis(retired), key.Owner)
 		return err
 	})
 }

@@ -37,7 +37,7 @@ var (
 		WHERE t.expires_at > $1 AND t.expires_at <= $2 AND t.expires_at > 0 AND t.revoked_at = 0 AND t.issuer = ''
 		ORDER BY t.expires_at, t.id LIMIT $3`)
 	endingKeys = newStatement("endingKeys", `
-		SELECT `+apiKeyColumns+` FROM api_keys WHERE expires_at > $1 AND expires_at <= $2
+		SELECT `+apiKeyRow+` FROM api_keys AS k WHERE k.expires_at > $1 AND k.expires_at <= $2
 		ORDER BY expires_at, id LIMIT $3`)
 	anyToken = newStatement("anyToken", `SELECT 1 FROM tokens LIMIT 1`)
 

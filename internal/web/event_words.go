@@ -28,6 +28,7 @@ var deeds = map[rolebroker.Action][2]string{
 	rolebroker.ActionUserAuthenticate: {"Signed in through the identity provider",
 		"Sign in through the identity provider"},
 	rolebroker.ActionUserUpdate:         {"Said who a person is", "Say who a person is"},
+	rolebroker.ActionAPIKeyUse:          {"Used the first admin key", "Use the first admin key"},
 	rolebroker.ActionAPIKeyAuthenticate: {"Used an API key", "Use an API key"},
 	rolebroker.ActionRunnerAuthenticate: {"Used the credential of a runner", "Use the credential of a runner"},
 	rolebroker.ActionSessionBegin:       {"Borrowed a role", "Borrow a role"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/dextest"
 	"github.com/rolebroker/rolebroker/internal/openid"
 )
@@ -291,5 +292,50 @@ func TestAPersonOwnsAgents(t *testing.T) {
 	page := ada.get(home + path).Body.String()
 	if !strings.Contains(page, "owned by ada@example.com, who does not approve its requests") {
 		t.Errorf("%s does not say who owns it: %s", path, page)
+	}
+	// A key that she makes is hers.
+	if answer := ada.post(home+"/settings/keys", "name", "hers", "access",
+		"approver"); answer.Code != http.StatusSeeOther {
+		t.Fatalf("making a key answers %d: %s", answer.Code, answer.Body)
+	}
+	if page := ada.get(home + "/settings").Body.String(); !strings.Contains(page, "of ada@example.com") {
+		t.Error("the settings do not say whose the key is")
+	}
+}
+
+// The first admin key opens everything, and its use is in the trail once an hour from an address.
+func TestTheFirstAdminKeyLeavesTraces(t *testing.T) {
+	c := newCompany(t)
+	key, err := c.broker.BootstrapAdmin(t.Context(),
+		rolebroker.NewSecret("rbk_bootstrap_"+strings.Repeat("ab2cd3ef4gh5i", 4)))
+	if err != nil {
+		t.Fatal(err, key)
+	}
+	secret := "rbk_bootstrap_" + strings.Repeat("ab2cd3ef4gh5i", 4)
+	count := func(want int) {
+		t.Helper()
+		events, err := c.broker.AuditEvents(t.Context(), root, rolebroker.AuditFilter{Action: "api-key.use"},
+			rolebroker.Page{Limit: 10})
+		if err != nil || len(events) != want {
+			t.Errorf("the trail has %d events, want %d: %v", len(events), want, err)
+		}
+	}
+	use := func(from string) {
+		t.Helper()
+		if _, err := c.options.Auth.APIKey(t.Context(), "Bearer "+secret, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use("192.0.2.1:1")
+	use("192.0.2.1:2")
+	count(1)
+	use("192.0.2.2:1")
+	count(2)
+	c.now = c.now.Add(time.Hour)
+	use("192.0.2.1:3")
+	count(3)
+	used, err := c.broker.APIKey(t.Context(), auth.BootstrapKey)
+	if err != nil || !used.UsedAt.Equal(c.now.Truncate(time.Minute)) {
+		t.Errorf("it was used at %s: %v", used.UsedAt, err)
 	}
 }

@@ -53,6 +53,7 @@ type keyRow struct {
 	Own              bool // the person who sees the page is signed in with it
 	Expired          bool
 	Created, Expires moment
+	Used             moment
 }
 
 // onlyApprover reports whether nobody but the API key or the person with an ID may approve access requests. Empty:
@@ -144,6 +145,7 @@ func (s *server) renderSettings(
 			Expired: !key.ExpiresAt.IsZero() && !page.Now.Before(key.ExpiresAt),
 			Created: when(key.CreatedAt, page.Now),
 			Expires: when(key.ExpiresAt, page.Now),
+			Used:    when(key.UsedAt, page.Now),
 		})
 	}
 	slices.SortFunc(page.Keys, func(a, b keyRow) int { return strings.Compare(a.Name, b.Name) })

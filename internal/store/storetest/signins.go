@@ -159,3 +159,32 @@ func testUserSignIns(s *suite) {
 	_, err = s.store.SignIn(s.ctx, in.ID)
 	s.code(err, rolebroker.CodeNotFound, "")
 }
+
+func testUseOfAPIKeys(s *suite) {
+	ada := &rolebroker.User{ID: "usr_b", Issuer: "https://login", Subject: "1", Email: "ada@example.com",
+		Salt:      []byte{1},
+		CreatedAt: t0}
+	s.must(s.store.PutUser(s.ctx, ada, nil))
+	first := s.apiKey("first")
+	owned := &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: "owned", Access: rolebroker.KeyReadOnly,
+		Hash: []byte{1}, CreatedAt: t0, Owner: rolebroker.PrincipalID(first.ID), OwnerName: "first"}
+	s.must(s.store.CreateAPIKey(s.ctx, owned, Event()))
+	hers := *owned
+	hers.ID, hers.Name, hers.Owner, hers.OwnerName = rolebroker.NewAPIKeyID(), "hers", "usr_b", "ada@example.com"
+	s.must(s.store.CreateAPIKey(s.ctx, &hers, Event()))
+	for _, want := range []*rolebroker.APIKey{owned, &hers} {
+		got, err := s.store.APIKey(s.ctx, want.ID)
+		s.must(err)
+		s.equal(got, want)
+	}
+	s.must(s.store.UseAPIKey(s.ctx, owned.ID, t1))
+	s.must(s.store.UseAPIKey(s.ctx, owned.ID, t0)) // another server is late
+	s.must(s.store.UseAPIKey(s.ctx, "key_gone", t1))
+	owned.UsedAt = t1
+	got, err := s.store.APIKey(s.ctx, owned.ID)
+	s.must(err)
+	s.equal(got, owned)
+	all, err := s.store.APIKeys(s.ctx, rolebroker.Page{Limit: 5})
+	s.must(err)
+	s.equal(len(all), 3)
+}

@@ -118,6 +118,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"SignIns":                      testSignIns,
 		"Users":                        testUsers,
 		"UserSignIns":                  testUserSignIns,
+		"UseOfAPIKeys":                 testUseOfAPIKeys,
 		"Counts":                       testCounts,
 		"Call":                         testCall,
 		"CallList":                     testCallList,
