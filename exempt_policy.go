@@ -62,7 +62,7 @@ func ReadBuckets(partition string, buckets []string) (policy string, err error) 
 		}
 		bucket = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(bucket, "s3://"), "/*"), "/")
 		if !isBucketName(bucket) {
-			p.add("exempt_buckets", "%s is not the name or the ARN of a bucket, as in reports or arn:aws:s3:::reports",
+			p.add("exempt_bucket", "%s is not the name or the ARN of a bucket, as in reports or arn:aws:s3:::reports",
 				Quote(bucket))
 			continue
 		}
@@ -72,7 +72,7 @@ func ReadBuckets(partition string, buckets []string) (policy string, err error) 
 		}
 	}
 	if len(buckets) == 0 {
-		p.add("exempt_buckets", "is required: the name or the ARN of a bucket")
+		p.add("exempt_bucket", "is required: the name or the ARN of a bucket")
 	}
 	if err := p.err("the connection"); err != nil {
 		return "", err

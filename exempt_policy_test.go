@@ -95,7 +95,7 @@ func TestReadBuckets(t *testing.T) {
 	t.Parallel()
 	for _, bucket := range []string{"", "b", "reports*", "reports/a", "arn:aws:s3:::", "arn:aws:iam::1:role/r", "a b c"} {
 		_, err := rolebroker.ReadBuckets("aws", []string{"reports", bucket})
-		if e := rolebroker.AsError(err); err == nil || len(e.Fields) != 1 || e.Fields[0].Path != "exempt_buckets" ||
+		if e := rolebroker.AsError(err); err == nil || len(e.Fields) != 1 || e.Fields[0].Path != "exempt_bucket" ||
 			!strings.Contains(e.Fields[0].Message, rolebroker.Quote(strings.TrimPrefix(bucket, "arn:aws:s3:::"))) {
 			t.Errorf("%q is %v", bucket, err)
 		}
