@@ -142,6 +142,39 @@ func TestAnAgentsRequestsAreOnItsPage(t *testing.T) {
 	}
 }
 
+// A person who owns an agent approves its requests neither as themselves nor with a key of theirs; that of another
+// person does.
+func TestAPersonsKeysAreThePerson(t *testing.T) {
+	a := newAsker(t)
+	page := a.asks("")
+	for _, email := range []string{"ada@example.com", "alan@example.com"} {
+		user := &rolebroker.User{ID: rolebroker.NewUserID(), Issuer: "https://login", Subject: email, Email: email,
+			Salt: []byte(email), CreatedAt: a.now, Access: rolebroker.KeyAdmin}
+		if err := a.store.PutUser(t.Context(), user, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := func(name, owner string) *browser {
+		_, secret, err := a.broker.CreateAPIKey(t.Context(), root, broker.APIKeySpec{Name: name, Owner: owner,
+			Access: rolebroker.KeyApprover})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.as(secret.Reveal())
+	}
+	agent, err := a.broker.Agent(t.Context(), root, string(a.agent.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.broker.UpdateAgent(t.Context(), root, agent.Name, broker.AgentSpec{Name: agent.Name,
+		Owner: "ada@example.com"}, agent.Version); err != nil {
+		t.Fatal(err)
+	}
+	hers, his := key("hers", "ada@example.com"), key("his", "alan@example.com")
+	hers.answers(hers.post(page+"/approve", "duration", "10m"), http.StatusForbidden, "owns agent")
+	his.answers(his.post(page+"/approve", "duration", "10m"), http.StatusSeeOther)
+}
+
 // A reader sees requests and decides none. The owner of the agent can only break the glass, with a reason.
 func TestWhoMayDecideOnAPage(t *testing.T) {
 	a := newAsker(t)
