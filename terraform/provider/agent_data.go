@@ -27,6 +27,7 @@ var connectionType = types.ObjectType{AttrTypes: map[string]attr.Type{
 	"keys":           types.StringType,
 	"approval":       types.StringType,
 
+	"exempt_policy":   types.StringType,
 	"allowed_actions": types.ListType{ElemType: types.StringType},
 }}
 
@@ -38,13 +39,11 @@ func connectionsOf(a api.Agent) types.Map {
 		if c.Roles != nil {
 			roles = stringList(c.Roles)
 		}
-		policy := types.StringNull()
-		if c.SessionPolicy != "" {
-			policy = types.StringValue(string(c.SessionPolicy))
-		}
 		all[c.Integration] = types.ObjectValueMust(connectionType.AttrTypes, map[string]attr.Value{
-			"access": types.StringValue(c.Access), "session_policy": policy, "roles": roles,
+			"access": types.StringValue(c.Access), "roles": roles,
 			"keys": types.StringValue(c.Keys), "approval": types.StringValue(c.Approval),
+			"session_policy":  sessionPolicy.as(types.StringNull(), c.SessionPolicy),
+			"exempt_policy":   exemptPolicy.as(types.StringNull(), c.ExemptPolicy),
 			"allowed_actions": stringList(c.AllowedActions),
 		})
 	}
@@ -91,7 +90,9 @@ func newAgentData() datasource.DataSource {
 							"earlier version, which lends them."),
 						"allowed_actions": computedStrings("The actions of IAM that return credentials, and that the gateway " +
 							"sends all the same."),
-						"approval": computedString("For what a person has to approve: `none`, `borrow` or `write`."),
+						"approval": computedString("For what a person has to approve: `none`, `borrow`, `write` or `call`."),
+						"exempt_policy": computedString("The policy document in JSON whose calls need no approval, with the " +
+							"approval `call`; null: none."),
 					}},
 				},
 			},

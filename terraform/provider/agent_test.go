@@ -270,7 +270,9 @@ func TestDataSources(t *testing.T) {
 	w := newWorld(t)
 	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"))
 	w.Agent("scout", "production")
-	w.limits(api.LimitsRequest{Access: "view-only", Roles: &[]string{"readonly"}, Approval: "borrow"})()
+	const exempt = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
+	w.limits(api.LimitsRequest{Access: "view-only", Roles: &[]string{"readonly"}, Keys: "withheld", Approval: "call",
+		ExemptPolicy: exempt})()
 	w.validates("production")
 	w.plays(
 		step{
@@ -287,7 +289,8 @@ data "rolebroker_aws_integration" "same" { id = data.rolebroker_aws_integration.
 				has("data.rolebroker_agent.scout", "integrations.0", "production"),
 				has("data.rolebroker_agent.scout", "connections.production.access", "view-only"),
 				has("data.rolebroker_agent.scout", "connections.production.roles.0", "readonly"),
-				has("data.rolebroker_agent.scout", "connections.production.approval", "borrow"),
+				has("data.rolebroker_agent.scout", "connections.production.approval", "call"),
+				has("data.rolebroker_agent.scout", "connections.production.exempt_policy", exempt),
 				hasNo("data.rolebroker_agent.scout", "connections.production.session_policy"),
 				has("data.rolebroker_aws_integration.same", "name", "production"),
 				has("data.rolebroker_aws_integration.same", "roles.readonly.arn",

@@ -63,9 +63,18 @@ func approvalAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional: true, Computed: true,
 		Validators: []validator.String{oneOf(rolebroker.Approvals())},
-		MarkdownDescription: "For what a person has to approve. `none`: for nothing. `borrow`: before a role is used. " +
-			"`write`: before the agent changes something, with keys that are withheld. " +
-			keeps("`none`"),
+		MarkdownDescription: "For what a person has to approve. `none`: for nothing. `borrow`: before a role is used.\n" +
+			"`write`: before the agent changes something. `call`: before every call, but for those that the\n" +
+			"`exempt_policy` allows. `write` and `call` need keys that are withheld.\n" + keeps("`none`"),
+	}
+}
+
+func exemptPolicyAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional: true, Computed: true,
+		MarkdownDescription: "An IAM policy document in JSON of at most 6,144 characters, without principals,\n" +
+			"conditions and policy variables: the calls that it allows need no approval. Only with\n" +
+			"`approval = \"call\"`; left out beside that, every call waits for a person.",
 	}
 }
 
@@ -112,8 +121,8 @@ func oneOf[S ~string](values []S) validator.String {
 	return stringvalidator.OneOf(texts...)
 }
 
-// ValidateConfig refuses a session policy that is not valid, or that does not belong
-// to the access. Terraform calls it again when it applies, if a value was unknown.
+// ValidateConfig refuses a policy that is not valid, or that does not belong to the
+// access or the approval. Terraform calls it again when it applies, if a value was unknown.
 func (r *connectionResource) ValidateConfig(
 	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
 ) {
@@ -127,6 +136,11 @@ func (r *connectionResource) ValidateConfig(
 			`session_policy: is allowed only with access = "policy" beside it.`)
 		return
 	}
+	if m.Approval.IsNull() && !m.ExemptPolicy.IsNull() && !m.ExemptPolicy.IsUnknown() {
+		resp.Diagnostics.AddAttributeError(path.Root("exempt_policy"), "The limits of the connection are not valid",
+			`exempt_policy: is allowed only with approval = "call" beside it.`)
+		return
+	}
 	m = m.withDefaults()
 	c := rolebroker.Connection{Keys: rolebroker.KeysWithheld, Access: rolebroker.Access(m.Access.ValueString()),
 		SessionPolicy: m.SessionPolicy.ValueString(), Approval: rolebroker.ApprovalNone}
@@ -135,7 +149,7 @@ func (r *connectionResource) ValidateConfig(
 	}
 	c.AllowedActions = elements(m.AllowedActions)
 	if approval := rolebroker.Approval(m.Approval.ValueString()); rolebroker.CheckApproval(approval) == nil {
-		c.Approval = approval
+		c.Approval, c.ExemptPolicy = approval, m.ExemptPolicy.ValueString()
 	}
 	if !c.Access.IsKnown() { // the attribute's own validator says so
 		return
@@ -167,7 +181,7 @@ func (m connectionModel) limits(now *api.Connection, in api.Integration) api.Lim
 	}
 	limits := api.LimitsRequest{Access: m.Access.ValueString(), Keys: m.Keys.ValueString(),
 		Approval: m.Approval.ValueString(), SessionPolicy: api.Policy(m.SessionPolicy.ValueString()),
-		AllowedActions: elements(m.AllowedActions)}
+		ExemptPolicy: api.Policy(m.ExemptPolicy.ValueString()), AllowedActions: elements(m.AllowedActions)}
 	if !m.isOfAllRoles() {
 		roles := m.references()
 		limits.Roles = &roles
@@ -195,6 +209,9 @@ func (m connectionModel) keepUnknown(other connectionModel) connectionModel {
 	}
 	if m.Approval.IsUnknown() {
 		m.Approval = other.Approval
+	}
+	if m.ExemptPolicy.IsUnknown() {
+		m.ExemptPolicy = other.ExemptPolicy
 	}
 	return m
 }
@@ -232,7 +249,6 @@ func setOf(all []string) types.Set {
 // takeLimits returns the model with the limits that the connection has. A policy and
 // a role stay as the configuration writes them while they are the same.
 func (m connectionModel) takeLimits(c api.Connection, in api.Integration) connectionModel {
-	written := m.SessionPolicy
 	m.Access, m.Approval = types.StringNull(), types.StringNull()
 	if c.Access != "" { // a server of an earlier version says nothing, and limits nothing
 		m.Access, m.Approval = types.StringValue(c.Access), types.StringValue(c.Approval)
@@ -240,31 +256,47 @@ func (m connectionModel) takeLimits(c api.Connection, in api.Integration) connec
 	m = m.withDefaults()
 	m.Keys = types.StringValue(cmp.Or(c.Keys, string(rolebroker.KeysLent)))
 	m.AllowedActions = setOf(c.AllowedActions)
-	m.SessionPolicy = types.StringNull()
-	if c.SessionPolicy != "" {
-		m.SessionPolicy = types.StringValue(string(c.SessionPolicy))
-		if samePolicy(written.ValueString(), string(c.SessionPolicy)) {
-			m.SessionPolicy = written
-		}
-	}
+	m.SessionPolicy = sessionPolicy.as(m.SessionPolicy, c.SessionPolicy)
+	m.ExemptPolicy = exemptPolicy.as(m.ExemptPolicy, c.ExemptPolicy)
 	m.Roles = rolesOf(c, in, m.references())
 	return m
 }
 
-// samePolicy returns whether two texts are one policy, whatever the order of the names
-// in an object: jsonencode sorts them, also in the configuration that Terraform generates.
-func samePolicy(a, b string) bool {
+// policyKind checks a policy document.
+type policyKind func(text string) (policy string, wrong []rolebroker.Field)
+
+// The kinds of policies that a connection has.
+var (
+	sessionPolicy policyKind = rolebroker.ParseSessionPolicy
+	exemptPolicy  policyKind = rolebroker.ParseExemptPolicy
+)
+
+// as is the policy that the connection has: as it is written, while that says the same;
+// null if the connection has none.
+func (kind policyKind) as(written types.String, has api.Policy) types.String {
+	switch {
+	case !written.IsUnknown() && kind.same(written.ValueString(), string(has)):
+		return written
+	case has == "":
+		return types.StringNull()
+	}
+	return types.StringValue(string(has))
+}
+
+// same returns whether two texts are one policy, whatever the order of the names in
+// an object: jsonencode sorts them, also in the configuration that Terraform generates.
+func (kind policyKind) same(a, b string) bool {
 	if a == "" || b == "" {
 		return a == b
 	}
-	first, isFirst := policyIn(a)
-	second, isSecond := policyIn(b)
+	first, isFirst := kind.in(a)
+	second, isSecond := kind.in(b)
 	return isFirst && isSecond && reflect.DeepEqual(first, second)
 }
 
-// policyIn is what a text says that is a valid session policy.
-func policyIn(text string) (policy any, ok bool) {
-	text, wrong := rolebroker.ParseSessionPolicy(text)
+// in is what a text says that is a valid policy.
+func (kind policyKind) in(text string) (policy any, ok bool) {
+	text, wrong := kind(text)
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	ok = len(wrong) == 0 && decoder.Decode(&policy) == nil
@@ -299,7 +331,8 @@ func (m connectionModel) hasLimits(c api.Connection, in api.Integration) bool {
 	wanted := m.withDefaults().keepUnknown(is)
 	return is.Access.Equal(wanted.Access) && is.Keys.Equal(wanted.Keys) &&
 		is.AllowedActions.Equal(wanted.AllowedActions) && is.Approval.Equal(wanted.Approval) &&
-		is.SessionPolicy.Equal(wanted.SessionPolicy) && is.Roles.Equal(wanted.Roles)
+		is.SessionPolicy.Equal(wanted.SessionPolicy) && is.ExemptPolicy.Equal(wanted.ExemptPolicy) &&
+		is.Roles.Equal(wanted.Roles)
 }
 
 // connectionTo is the agent's connection to the integration; nil if there is none.

@@ -38,6 +38,16 @@ func (w *world) lets(want string) resource.TestCheckFunc {
 	}
 }
 
+// exempts checks how many letters the exempt policy has; 0: there is none.
+func (w *world) exempts(want int) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		if c := w.agent("scout").Connections[0]; c.Approval != "call" && want > 0 || len(c.ExemptPolicy) != want {
+			return fmt.Errorf("the approval is %s, and the exempt policy %s", c.Approval, c.ExemptPolicy)
+		}
+		return nil
+	}
+}
+
 // keys checks whether scout gets AWS keys.
 func (w *world) keys(want string) resource.TestCheckFunc {
 	return func(*terraform.State) error {
@@ -106,6 +116,49 @@ func TestLimitsOfAConnection(t *testing.T) {
 			Config:    w.limited("  keys = \"withheld\""), ConfigPlanChecks: updates(connection), Check: w.keys("withheld")},
 		step{ResourceName: connection, ImportState: true, ImportStateVerify: true,
 			ImportStateVerifyIgnore: []string{"roles"}},
+	)
+}
+
+// The exempt policy is kept as it is written, also if it is longer than a session
+// policy, and put back after others change it. It is none where only the approval is
+// named.
+func TestExemptPolicyOfAConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const statement = `{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::reports/*"}`
+	compact := `{"Version":"2012-10-17","Statement":[` + strings.Repeat(statement+",", 40) + statement + `]}`
+	sorted := `{"Statement":[` + strings.Repeat(statement+",", 40) + statement + `],"Version":"2012-10-17"}`
+	calls := "  keys = \"withheld\"\n  approval = \"call\"\n"
+	written := calls + "  exempt_policy = <<-EOT\n" + strings.ReplaceAll(compact, "},", "},\n") + "\nEOT\n"
+	others := func(policy string) func() {
+		return w.limits(api.LimitsRequest{Keys: "withheld", Approval: "call", ExemptPolicy: api.Policy(policy)})
+	}
+	w.plays(
+		step{Config: w.limited(written), Check: all(w.exempts(len(compact)), w.lets("full [] call false"))},
+		step{ResourceName: connection, ImportState: true, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"exempt_policy"}}, // the import cannot know its white space
+		step{PreConfig: others(sorted), Config: w.limited(written), ConfigPlanChecks: keeps(connection)},
+		step{PreConfig: others(strings.Replace(compact, "s3:GetObject", "s3:*", 1)), Config: w.limited(written),
+			ConfigPlanChecks: updates(connection), Check: w.exempts(len(compact))},
+		step{Config: w.limited("  keys = \"withheld\""), ConfigPlanChecks: keeps(connection),
+			Check: w.exempts(len(compact))},
+		step{Config: w.limited("  access = \"read-only\""), ConfigPlanChecks: updates(connection),
+			Check: w.exempts(len(compact))},
+		step{Config: w.limited(calls), ConfigPlanChecks: updates(connection),
+			Check: all(w.lets("read-only [] call false"), w.exempts(0), hasNo(connection, "exempt_policy"))},
+		step{Config: w.limited(written), ConfigPlanChecks: updates(connection), Check: w.exempts(len(compact))},
+		step{Config: w.limited(calls + "  exempt_policy = \"\""), ConfigPlanChecks: updates(connection),
+			Check: w.exempts(0)},
+		step{Config: w.limited(written), ConfigPlanChecks: updates(connection), Check: w.exempts(len(compact))},
+		step{Config: w.limited("  approval = \"write\""), ConfigPlanChecks: updates(connection),
+			Check: all(w.lets("read-only [] write false"), w.exempts(0), hasNo(connection, "exempt_policy"))},
+		// The apply learns the approval and the policy.
+		step{Config: w.limited("  keys = \"withheld\"\n  approval = terraform_data.call.output\n  exempt_policy = "+
+			"terraform_data.exempt.output") + fmt.Sprintf("resource \"terraform_data\" \"call\" { input = \"call\" }\n"+
+			"resource \"terraform_data\" \"exempt\" { input = %q }\n", sorted), Check: w.exempts(len(sorted))},
+		step{Config: w.limited("  approval = terraform_data.write.output") +
+			"resource \"terraform_data\" \"write\" { input = \"write\" }\n",
+			Check: all(w.lets("read-only [] write false"), w.exempts(0), hasNo(connection, "exempt_policy"))},
 	)
 }
 
@@ -197,6 +250,10 @@ func TestLimitsThatAreNotValid(t *testing.T) {
 		refuses(`  allowed_actions = ["s3:GetObject"]`, "allowed_actions", "not among the actions"),
 		refuses(`  keys = "given"`, "keys", `"given"`),
 		refuses("  keys = \"lent\"\n  approval = \"write\"", "approval", "only with keys"),
+		refuses(`  exempt_policy = "{}"`, "exempt_policy", "allowed only with approval"),
+		refuses("  approval = \"write\"\n  exempt_policy = \"{}\"", "exempt_policy", "allowed only with approval call"),
+		refuses("  approval = \"call\"\n  exempt_policy = \"{\"", "exempt_policy", "not JSON"),
+		refuses("  keys = \"lent\"\n  approval = \"call\"", "approval", "only with keys"),
 		refuses(`  approval = "always"`, "approval", `"always"`),
 		refuses(`  roles = ["*", "readonly"]`, "roles", "all roles of the integration"),
 	)

@@ -21,21 +21,16 @@ import (
 func (m connectionModel) keepLimits(config, state connectionModel) connectionModel {
 	if state.Access.IsNull() {
 		unknown := types.StringUnknown()
-		state.Access, state.SessionPolicy, state.Approval = unknown, unknown, unknown
+		state.Access, state.SessionPolicy, state.Approval, state.ExemptPolicy = unknown, unknown, unknown, unknown
 		state.Roles = types.SetUnknown(types.StringType)
 	}
 	if state.Keys.IsNull() {
 		state.Keys = types.StringUnknown()
 	}
-	switch {
-	case config.Access.IsNull(): // the session policy belongs to it
-		m.Access, m.SessionPolicy = state.Access, state.SessionPolicy
-	case config.SessionPolicy.IsNull() && !config.Access.IsUnknown():
-		m.SessionPolicy = types.StringNull()
-	case !config.SessionPolicy.IsUnknown() &&
-		samePolicy(config.SessionPolicy.ValueString(), state.SessionPolicy.ValueString()):
-		m.SessionPolicy = state.SessionPolicy
+	if config.Access.IsNull() {
+		m.Access = state.Access
 	}
+	m.SessionPolicy = sessionPolicy.plan(m.SessionPolicy, config.SessionPolicy, state.SessionPolicy, config.Access)
 	if config.Roles.IsNull() {
 		m.Roles = state.Roles
 	}
@@ -55,7 +50,22 @@ func (m connectionModel) keepLimits(config, state connectionModel) connectionMod
 	if config.Approval.IsNull() {
 		m.Approval = state.Approval
 	}
+	m.ExemptPolicy = exemptPolicy.plan(m.ExemptPolicy, config.ExemptPolicy, state.ExemptPolicy, config.Approval)
 	return m
+}
+
+// plan is the policy in the plan. It belongs to a limit: if the configuration does not
+// name the limit, it is the policy of the state, and otherwise the one that it writes.
+func (kind policyKind) plan(plan, config, state, limit types.String) types.String {
+	switch {
+	case limit.IsNull():
+		return state
+	case config.IsNull() && !limit.IsUnknown():
+		return types.StringNull()
+	case !config.IsUnknown() && kind.same(config.ValueString(), state.ValueString()):
+		return state
+	}
+	return plan
 }
 
 // warnOfWider warns if the plan lets the agent do more than the state does, which has
@@ -105,7 +115,7 @@ func widerAccess(plan, state connectionModel) string {
 	const policy = string(rolebroker.AccessPolicy)
 	before, after := state.Access.ValueString(), orNotYet(plan.Access)
 	if before == policy && after == policy {
-		if samePolicy(state.SessionPolicy.ValueString(), plan.SessionPolicy.ValueString()) {
+		if sessionPolicy.same(state.SessionPolicy.ValueString(), plan.SessionPolicy.ValueString()) {
 			return ""
 		}
 		return "the session policy changes, and may allow more"
@@ -185,10 +195,23 @@ func allowsMore(plan, state connectionModel) string {
 	return "it adds " + strings.Join(added, ", ")
 }
 
-// lessApproval says that the plan takes an approval away; empty if it does not.
+// lessApproval says that the plan takes an approval away; empty if it does not. Of an
+// exempt policy a plan cannot tell what it allows, so any other one may exempt more.
 func lessApproval(plan, state connectionModel) string {
-	if state.Approval.ValueString() == string(rolebroker.ApprovalNone) || plan.Approval.Equal(state.Approval) {
+	const none, write, call = rolebroker.ApprovalNone, rolebroker.ApprovalWrite, rolebroker.ApprovalCall
+	before, after := rolebroker.Approval(state.Approval.ValueString()), rolebroker.Approval(orNotYet(plan.Approval))
+	switch {
+	case before == none:
+		return ""
+	case after == call && (before == write || before == call):
+		exempt := plan.ExemptPolicy
+		if !exempt.IsUnknown() && (exempt.ValueString() == "" ||
+			exemptPolicy.same(state.ExemptPolicy.ValueString(), exempt.ValueString())) {
+			return ""
+		}
+		return "the exempt policy changes, and may exempt more"
+	case before == after:
 		return ""
 	}
-	return fmt.Sprintf("it changes from %s to %s", state.Approval.ValueString(), orNotYet(plan.Approval))
+	return fmt.Sprintf("it changes from %s to %s", before, after)
 }

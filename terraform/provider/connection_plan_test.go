@@ -44,6 +44,15 @@ func TestWhatIsWider(t *testing.T) {
 		m.AllowedActions = setOf(actions)
 		return m
 	}
+	exempts := func(approval, policy string) connectionModel {
+		m := has("full", "", approval)
+		if policy != "" {
+			m.ExemptPolicy = types.StringValue(policy)
+		}
+		return m
+	}
+	exemptsNotYet := exempts("call", "")
+	exemptsNotYet.ExemptPolicy = types.StringUnknown()
 	var r connectionResource
 	for _, c := range []struct {
 		what        string
@@ -70,6 +79,18 @@ func TestWhatIsWider(t *testing.T) {
 		{"all roles as before", has("full", "", "none"), has("full", "", "none", allRoles), ""},
 		{"no approval", has("full", "", "borrow"), has("full", "", "none"), "approval"},
 		{"an approval", has("full", "", "none"), has("full", "", "borrow"), ""},
+		{"write to borrow", has("full", "", "write"), has("full", "", "borrow"), "approval"},
+		{"borrow to write", has("full", "", "borrow"), has("full", "", "write"), "approval"},
+		{"call to write", has("full", "", "call"), has("full", "", "write"), "approval"},
+		{"write to call", has("full", "", "write"), has("full", "", "call"), ""},
+		{"borrow to call", has("full", "", "borrow"), has("full", "", "call"), "approval"},
+		{"no approval to call with exemptions", has("full", "", "none"), exempts("call", all), ""},
+		{"write to call with exemptions", has("full", "", "write"), exempts("call", reads), "approval"},
+		{"call with exemptions", has("full", "", "call"), exempts("call", reads), "approval"},
+		{"other exemptions", exempts("call", reads), exempts("call", all), "approval"},
+		{"exemptions in another order", exempts("call", reads), exempts("call", sorted), ""},
+		{"no exemptions", exempts("call", reads), exempts("call", ""), ""},
+		{"exemptions not known yet", has("full", "", "call"), exemptsNotYet, "approval"},
 		{"an action more", allows("sts:AssumeRole"), allows("ecr:GetAuthorizationToken", "sts:AssumeRole"), "allowed_actions"},
 		{"an action fewer", allows("sts:AssumeRole"), allows(), ""},
 		{"keys that are lent", keys(has("full", "", "none"), "withheld"), keys(has("full", "", "none"), "lent"), "keys"},
@@ -96,14 +117,14 @@ func TestARequestKeepsWhatThePlanDoesNotKnow(t *testing.T) {
 	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
 	in := api.Integration{Name: "production", Roles: []api.Role{{ID: "rol_1", Name: "readonly"}}}
 	now := api.Connection{Integration: "production", Access: "policy", SessionPolicy: policy, Roles: []string{"readonly"},
-		Keys: "withheld", Approval: "borrow", AllowedActions: []string{"sts:AssumeRole"}}
+		Keys: "withheld", Approval: "call", ExemptPolicy: policy, AllowedActions: []string{"sts:AssumeRole"}}
 	unknown := connectionModel{}.keepLimits(connectionModel{}, connectionModel{})
 	if !unknown.Roles.IsUnknown() {
 		t.Errorf("without a state the plan has %+v", unknown)
 	}
 	got := unknown.limits(&now, in)
 	want := api.LimitsRequest{Access: now.Access, SessionPolicy: policy, Roles: &now.Roles,
-		Keys: now.Keys, Approval: now.Approval, AllowedActions: now.AllowedActions}
+		Keys: now.Keys, Approval: now.Approval, ExemptPolicy: policy, AllowedActions: now.AllowedActions}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

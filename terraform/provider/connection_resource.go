@@ -43,7 +43,8 @@ type connectionModel struct {
 	Keys          types.String `tfsdk:"keys"`
 	Approval      types.String `tfsdk:"approval"`
 
-	AllowedActions types.Set `tfsdk:"allowed_actions"`
+	ExemptPolicy   types.String `tfsdk:"exempt_policy"` // as the configuration has it
+	AllowedActions types.Set    `tfsdk:"allowed_actions"`
 }
 
 func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -77,6 +78,7 @@ func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest,
 			"keys":           keysAttribute(),
 			"approval":       approvalAttribute(),
 
+			"exempt_policy":   exemptPolicyAttribute(),
 			"allowed_actions": allowedActionsAttribute(),
 			"agent_id":        schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
 			"integration_id":  schema.StringAttribute{Computed: true, MarkdownDescription: "The integration's ID."},

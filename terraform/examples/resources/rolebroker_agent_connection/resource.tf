@@ -21,3 +21,18 @@ resource "rolebroker_agent_connection" "ranger_production" {
   keys        = "withheld"
   approval    = "borrow"
 }
+
+# Analyst reads one bucket. A person approves every other call.
+resource "rolebroker_agent_connection" "analyst_production" {
+  agent       = "analyst"
+  integration = data.rolebroker_aws_integration.production.id
+  keys        = "withheld"
+  approval    = "call"
+  exempt_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = "s3:ListBucket", Resource = "arn:aws:s3:::reports" },
+      { Effect = "Allow", Action = "s3:GetObject", Resource = "arn:aws:s3:::reports/*" },
+    ]
+  })
+}
