@@ -106,10 +106,10 @@ func (l *limiting) flags(cmd *cobra.Command, a *app) {
 		"send `ACTION` though it returns credentials, as in sts:AssumeRole; can be repeated")
 	cmd.Flags().BoolVar(&l.none, "allow-no-action", false, "have the gateway send nothing that returns credentials")
 	l.approval.flag(cmd, "approval", "", "have a person approve `WHAT`: "+words(approvals), approvals...)
-	cmd.Flags().StringVar(&l.exempt, "exempt-policy", "", "the IAM policy in `FILE` allows what needs no approval; "+
-		"- is stdin; for --approval call")
+	cmd.Flags().StringVar(&l.exempt, "exempt-policy", "", "the IAM policy in `FILE`, as JSON, allows what needs no approval; "+
+		"- is stdin")
 	cmd.Flags().StringArrayVar(&l.buckets, "exempt-bucket", nil,
-		"let the agent read the S3 bucket `NAME` without an approval; can be repeated; for --approval call")
+		"let it read the S3 bucket `NAME` without an approval; can be repeated")
 	for _, name := range []string{"access", "keys", "approval"} { // without it, what there is stays
 		cmd.Flags().Lookup(name).DefValue = ""
 	}

@@ -188,6 +188,27 @@ var scenes = []scene{
 		p.in("#choosing").ticks("Reads, changes nothing")
 		p.sees("may read, and change nothing", "waits for a person’s yes before each change")
 	}},
+	{"new-agent-asks", func(p *person) {
+		p.opens("/agents/new?integration=production")
+		p.in("#choosing").ticks("Reads the buckets that you name, asks a person for everything else")
+		p.fills("Buckets that it reads without asking", "reports")
+		p.sees("waits for a person’s yes before each call except to read the bucket reports")
+	}},
+	{"new-agent-asks-nothing", func(p *person) {
+		p.opens("/agents/new?integration=production")
+		p.fills("Name", "reader")
+		p.in("#choosing").ticks("Reads the buckets that you name, asks a person for everything else")
+		p.presses("Create Agent")
+		p.sees("Name a bucket that it reads without asking")
+	}},
+	{"limits-exempt", func(p *person) {
+		p.opens("/agents/scout/limits/production")
+		p.presses("Reads the buckets that you name, asks a person for everything else It holds no AWS key: " +
+			"this server sends its calls, and all but these reads wait for a person’s yes.")
+		p.fills("Buckets that it reads without asking", "reports s3://media")
+		p.presses("Write the policy")
+		p.sees("each call except to read the buckets reports and media")
+	}},
 	{"new-agent-errors", func(p *person) {
 		p.opens("/agents/new")
 		p.fills("Name", "scout")

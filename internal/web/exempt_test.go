@@ -36,7 +36,7 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports/a", "action", "create")...), wrong,
 		"&#34;reports/a&#34; is not the name or the ARN of a bucket", `value="reports/a"`)
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports", "action", "say")...), http.StatusOK,
-		"waits for a person’s yes before each call but reads of the bucket reports.")
+		"waits for a person’s yes before each call except to read the bucket reports.")
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports, s3://media", "action", "create")...),
 		http.StatusSeeOther)
 	want, err := rolebroker.ReadBuckets("aws", []string{"reports", "media"})
@@ -50,7 +50,7 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 
 	// On its page the buckets are there, and can be changed; so can the policy.
 	agent := "/agents/scout"
-	b.shows(agent, "before each call but reads of the buckets reports and media")
+	b.shows(agent, "before each call except to read the buckets reports and media")
 	form := "/agents/scout/limits/" + id
 	page := b.get(form).Body.String()
 	for _, text := range []string{`value="reports media"`, "s3:GetObjectVersion", `value="call" checked`} {

@@ -56,7 +56,7 @@ func exemptInWords(policy string) string {
 	if more := len(arns) - len(names); more > 0 {
 		names = append(names, strconv.Itoa(more)+" more")
 	}
-	return " but reads of " + oneOrMany(int64(len(arns)), "the bucket ", "the buckets ") + andList(names)
+	return " except to read " + oneOrMany(int64(len(arns)), "the bucket ", "the buckets ") + andList(names)
 }
 
 // Sentence says all of it of an agent, as in "In production, scout may read, and change nothing. It …".
