@@ -51,9 +51,8 @@ type Provider struct {
 // discovery is what the provider says about itself.
 type discovery struct {
 	*oidc.Provider
-	endpoint   oauth2.Endpoint
-	scopes     []string
-	algorithms []string
+	endpoint oauth2.Endpoint
+	scopes   []string
 }
 
 // The most that is read of an answer, and how long the provider has for it.
