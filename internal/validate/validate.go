@@ -241,8 +241,9 @@ func (b *batch) tell(p *probe) {
 		return
 	}
 	p.told = true
-	result := Explain(b.Subject, b.by, p.index, rolebroker.Finding{Code: rolebroker.ValidTryingAgain,
-		Method: rolebroker.MethodAssumeRole, CheckedAt: b.now().UTC().Truncate(time.Millisecond)})
+	f := p.found(rolebroker.ValidTryingAgain, answer{})
+	f.CheckedAt = b.now().UTC().Truncate(time.Millisecond)
+	result := Explain(b.Subject, b.by, p.index, f)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.notify(result)

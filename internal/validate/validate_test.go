@@ -158,6 +158,10 @@ func TestARoleThatWasJustCreatedIsTriedAgain(t *testing.T) {
 				(time.Since(start) > time.Second || r.Message == "" || len(r.Hint) == 0) {
 				t.Errorf("after %s it says %q", time.Since(start), r.Message)
 			}
+			if r.Code == rolebroker.ValidTryingAgain {
+				listsInOrder(t, r.Hint, `"AWS": "arn:aws:iam::`+platform+`:root"`, "arn:aws:iam::"+platform+
+					":user/rolebroker may call")
+			}
 		})[0]
 		if r.Code != rolebroker.ValidAssumable || time.Since(start) > 26*time.Second {
 			t.Errorf("after %s it is %s: %s", time.Since(start), r.Code, r.Message)
