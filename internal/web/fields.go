@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -11,6 +12,12 @@ import (
 // formValue returns the value of a form field, without white space around it.
 func formValue(r *http.Request, field string) string {
 	return strings.TrimSpace(r.PostFormValue(field))
+}
+
+// parseDuration parses a duration as time.ParseDuration does, and as people write one: "1 hour 30 minutes".
+func parseDuration(typed string) (time.Duration, error) {
+	return time.ParseDuration(strings.NewReplacer(" ", "", "hours", "h", "hour", "h", "minutes", "m", "minute", "m",
+		"mins", "m", "min", "m", "seconds", "s", "second", "s").Replace(strings.ToLower(typed)))
 }
 
 // formVersion returns the version that a form was made from; 0 if it has none.

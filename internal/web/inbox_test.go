@@ -223,7 +223,8 @@ func TestAnApproverDecidesOnAPhone(t *testing.T) {
 		const r = button('.decide', name).getBoundingClientRect();
 		return r.height >= 44 && r.top > 0 && r.bottom <= innerHeight && r.right <= innerWidth })`)
 	p.presses("Approve")
-	p.sees("Approved. The grant began now.", "Approved by dana", "full for 1h")
+	p.sees("Approved. The grant began now.", "Approved by dana",
+		"s3:DeleteObject on arn:aws:s3:::invoices/2024/0017.pdf, for 1 hour")
 	p.cannotPress("Approve")
 	p.cannotPress("Deny")
 	if req := in.request("call"); req.DecidedBy != "dana" || len(req.Narrowed.Actions) != 1 ||
@@ -259,10 +260,12 @@ func TestAnApproverChangesWhatIsApproved(t *testing.T) {
 	p.ticks("All that it changes for the task")
 	p.presses("Approve")
 	p.findsFault("For", "longer than the 1h")
+	p.eventually("what is wrong is in view", `(({ top, bottom }) => top > 0 && bottom < innerHeight)(
+		document.querySelector('#not-decided a[href="#duration"]').getBoundingClientRect())`)
 	p.findsTicked("All that it changes for the task", true)
-	p.fills("For", "10m")
+	p.fills("For", "10 minutes")
 	p.presses("Approve")
-	p.sees("Approved by dana", "full for 10m")
+	p.sees("Approved by dana", "every change that production/deployer allows, for 10 minutes")
 	if req := in.request("call"); !req.Narrowed.IsZero() {
 		t.Errorf("it is narrowed to %+v", req.Narrowed)
 	}
@@ -397,9 +400,10 @@ func TestThePageOfADecidedRequest(t *testing.T) {
 	}
 	in.as(in.dana).lacks(in.pages["gone"], "/approve", "/deny")
 	for name, texts := range map[string][]string{
-		"call":      {"scout wants to", "The agent gave no reason", "An API key with the access admin or approver"},
-		"borrow":    {"dana denied its last request", "for 1 hour 30 minutes", "tested on staging"},
-		"approved":  {"librarian asked to read", "Approved by dana", "read-only for 1h", "As agreed", "from 192.0.2.1"},
+		"call":   {"scout wants to", "The agent gave no reason", "An API key with the access admin or approver"},
+		"borrow": {"dana denied its last request", "for 1 hour 30 minutes", "tested on staging"},
+		"approved": {"librarian asked to read", "Approved by dana", "to read with production/readonly, and change nothing, for 1 hour",
+			"As agreed", "from 192.0.2.1"},
 		"denied":    {"Denied by dana", "The shop is frozen until Monday", "26 hours ago", "from 192.0.2.1"},
 		"expired":   {"Nobody decided in time", "The agent can ask again."},
 		"ended":     {"Ended by dana", "3 days ago", "As agreed"},

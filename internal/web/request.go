@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -78,6 +77,13 @@ func (p requestPage) Decides() bool { return p.Pending() && p.MayDecide() && !p.
 // Changes returns whether the choices for an approval have to be in view.
 func (p requestPage) Changes() bool {
 	return p.Owns || p.Chosen == allForTask || p.Note != "" || len(p.Errors) > 0 && p.Errors["reason"] == ""
+}
+
+// Faults are what is wrong with a decision, in the order of the fields.
+func (p requestPage) Faults() []fault {
+	return faultsOf(p.Errors, formField{"duration", "For", "duration"}, formField{"access", "Access", "access"},
+		formField{"only_call", "What", "only-problem"}, formField{"note", "Note", "note"},
+		formField{"reason", "Reason", "reason"})
 }
 
 // MayDecide returns whether the person may decide access requests. Who owns the agent is another question.
@@ -250,8 +256,8 @@ func (s *server) approveRequest(w http.ResponseWriter, r *http.Request, v *visit
 	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, OnlyCall: page.Chosen == onlyCall,
 		BreakGlass: formValue(r, "break_glass") != ""}
 	var err error
-	if terms.Duration, err = time.ParseDuration(page.Duration); err != nil || terms.Duration <= 0 {
-		page.Errors = map[string]string{"duration": "Write a duration, such as 30m or 1h."}
+	if terms.Duration, err = parseDuration(page.Duration); err != nil || terms.Duration <= 0 {
+		page.Errors = map[string]string{"duration": "Write a duration, such as 5m or 1h."}
 		return s.renderRequest(w, r, v, http.StatusUnprocessableEntity, page)
 	}
 	_, err = s.Broker.ApproveRequest(r.Context(), v.who, requestOf(r), terms)

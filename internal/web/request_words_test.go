@@ -83,6 +83,37 @@ func TestAWish(t *testing.T) {
 	}
 }
 
+// What was granted is said once: all that the role allows, or what was chosen of it.
+func TestWhatWasGranted(t *testing.T) {
+	const bucket = "arn:aws:s3:::reports"
+	for _, test := range []struct {
+		access rolebroker.Access
+		about  rolebroker.Approval
+		only   rolebroker.Narrowed
+		want   string
+	}{
+		{rolebroker.AccessFull, rolebroker.ApprovalBorrow, rolebroker.Narrowed{}, "everything that shop/deployer allows"},
+		{rolebroker.AccessViewOnly, rolebroker.ApprovalBorrow, rolebroker.Narrowed{},
+			"to list what is there with shop/deployer"},
+		{rolebroker.AccessPolicy, rolebroker.ApprovalBorrow, rolebroker.Narrowed{},
+			"what its session policy allows with shop/deployer"},
+		{rolebroker.AccessFull, rolebroker.ApprovalWrite, rolebroker.Narrowed{}, "every change that shop/deployer allows"},
+		{rolebroker.AccessFull, rolebroker.ApprovalCall, rolebroker.Narrowed{}, "every call that shop/deployer allows"},
+		{rolebroker.AccessFull, rolebroker.ApprovalCall, rolebroker.Narrowed{Actions: []string{"s3:ListBucket"},
+			Resources: []string{bucket}}, "s3:ListBucket on " + bucket},
+		{rolebroker.AccessFull, rolebroker.ApprovalCall, rolebroker.Narrowed{Actions: []string{"s3:ListAllMyBuckets"}},
+			"s3:ListAllMyBuckets on any resource"},
+		{rolebroker.AccessFull, rolebroker.ApprovalWrite, rolebroker.Narrowed{Resources: []string{bucket, bucket + "/*"}},
+			"every change that shop/deployer allows on " + bucket + " and " + bucket + "/*"},
+	} {
+		row := requestRow{AccessRequest: rolebroker.AccessRequest{IntegrationName: "shop", RoleName: "deployer",
+			About: test.about, Granted: 2 * time.Minute, GrantedAccess: test.access, Narrowed: test.only}}
+		if got, want := row.GrantedWords(), test.want+", for 2 minutes"; got != want {
+			t.Errorf("it is %s, want %s", got, want)
+		}
+	}
+}
+
 // What is unusual about a request stands out, and what is not does not.
 func TestWhatIsUnusual(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -158,6 +159,34 @@ func rowOfRequest(req *rolebroker.AccessRequest, now time.Time) requestRow {
 		row.KeysEnd = &ends
 	}
 	return row
+}
+
+// GrantedWords says what an approval gave, as in "s3:ListBucket on arn:aws:s3:::reports, for 1 hour".
+func (r requestRow) GrantedWords() string {
+	what := map[rolebroker.Access]string{
+		rolebroker.AccessFull:     "everything that %s allows",
+		rolebroker.AccessReadOnly: "to read with %s, and change nothing",
+		rolebroker.AccessViewOnly: "to list what is there with %s",
+		rolebroker.AccessPolicy:   "what its session policy allows with %s",
+	}[r.GrantedAccess]
+	switch r.About {
+	case rolebroker.ApprovalWrite:
+		what = "every change that %s allows"
+	case rolebroker.ApprovalCall:
+		what = "every call that %s allows"
+	}
+	what = fmt.Sprintf(what, r.Reference())
+	if only := r.Narrowed; !only.IsZero() {
+		if only.Actions != nil {
+			what = andList(only.Actions)
+		}
+		if only.Resources != nil {
+			what += " on " + andList(only.Resources)
+		} else {
+			what += " on any resource"
+		}
+	}
+	return what + ", for " + fully(r.Granted)
 }
 
 // soon is when a request that waits is about to expire.

@@ -65,11 +65,14 @@ func TestAPersonDecides(t *testing.T) {
 		approver.answers(approver.post(page+"/approve", "duration", duration), http.StatusUnprocessableEntity,
 			"Write a duration")
 	}
+	approver.answers(approver.post(page+"/approve", "duration", "5 days"), http.StatusUnprocessableEntity,
+		"Nothing was decided: 1 field is not right.", `<a href="#duration">For</a>: Write a duration, such as 5m or 1h.`)
 	approver.answers(approver.post(page+"/deny", "reason", ""), http.StatusUnprocessableEntity, "Is required", "pending")
 
-	approver.answers(approver.post(page+"/approve", "duration", "10m", "access", "read-only", "note", "go"),
+	approver.answers(approver.post(page+"/approve", "duration", "10 Minutes", "access", "read-only", "note", "go"),
 		http.StatusSeeOther)
-	approver.shows(page, "approved", "by approver", "read-only for 10m", "go", "End the grant")
+	approver.shows(page, "approved", "by approver",
+		"to read with production/readonly, and change nothing, for 10 minutes", "go", "End the grant")
 	approver.shows("/access-requests?state=approved", `href="`+page+`"`)
 	approver.answers(approver.post(page+"/deny", "reason", "no"), http.StatusConflict, "&#34;approver&#34; approved access request")
 	approver.answers(approver.post(page+"/end"), http.StatusSeeOther)

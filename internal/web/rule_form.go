@@ -58,8 +58,8 @@ func (f *ruleForm) spec(saved *rolebroker.ApprovalRule, now time.Time) (spec bro
 		before, spec.Disabled = valuesOfRule(saved), !saved.Enabled
 	}
 	var err error
-	if spec.MaxDuration, err = time.ParseDuration(cmp.Or(typed["max_duration"], usualGrant)); err != nil {
-		wrong["max_duration"] = "Write a duration, such as 30m or 1h."
+	if spec.MaxDuration, err = parseDuration(cmp.Or(typed["max_duration"], usualGrant)); err != nil {
+		wrong["max_duration"] = "Write a duration, such as 5m or 1h."
 	}
 	switch until, err := time.Parse(time.DateOnly, typed["until"]); {
 	case typed["until"] == "":
