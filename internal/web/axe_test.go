@@ -186,13 +186,13 @@ var scenes = []scene{
 	{"new-agent-chosen", func(p *person) {
 		p.opens("/agents/new?integration=production&integration=staging")
 		p.in("#choosing").ticks("Reads, changes nothing")
-		p.sees("may read, and change nothing", "waits for a person’s yes before each change")
+		p.sees("may read, and change nothing", "every change waits for a person’s yes")
 	}},
 	{"new-agent-asks", func(p *person) {
 		p.opens("/agents/new?integration=production")
 		p.in("#choosing").ticks("Reads the buckets that you name, asks a person for everything else")
 		p.fills("Buckets that it reads without asking", "reports")
-		p.sees("waits for a person’s yes before each call except to read the bucket reports")
+		p.sees("reads the bucket reports by itself; every other call waits for a person’s yes")
 	}},
 	{"new-agent-asks-nothing", func(p *person) {
 		p.opens("/agents/new?integration=production")

@@ -30,13 +30,14 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 	asks := []string{"name", "scout", "integration", id, "preset." + id, "ask-calls"}
 	const wrong = http.StatusUnprocessableEntity
 	b.answers(b.post("/agents/new", append(asks, "action", "say")...), http.StatusOK,
-		"waits for a person’s yes before each call.")
+		"In production, scout waits for a person’s yes before each call. It holds no AWS key.")
 	b.answers(b.post("/agents/new", append(asks, "action", "create")...), wrong, "Name a bucket that it reads",
 		`href="#buckets-`+id+`"`)
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports/a", "action", "create")...), wrong,
 		"&#34;reports/a&#34; is not the name or the ARN of a bucket", `value="reports/a"`)
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports", "action", "say")...), http.StatusOK,
-		"waits for a person’s yes before each call except to read the bucket reports.")
+		"In production, scout reads the bucket reports by itself; every other call waits for a person’s yes. It holds "+
+			"no AWS key.")
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports, s3://media", "action", "create")...),
 		http.StatusSeeOther)
 	want, err := rolebroker.ReadBuckets("aws", []string{"reports", "media"})
@@ -50,7 +51,7 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 
 	// On its page the buckets are there, and can be changed; so can the policy.
 	agent := "/agents/scout"
-	b.shows(agent, "before each call except to read the buckets reports and media")
+	b.shows(agent, "reads the buckets reports and media by itself; every other call waits")
 	form := "/agents/scout/limits/" + id
 	page := b.get(form).Body.String()
 	for _, text := range []string{`value="reports media"`, "s3:GetObjectVersion", `value="call" checked`} {
@@ -73,7 +74,7 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 	if got := connection().ExemptPolicy; got != own {
 		t.Errorf("a policy of one's own is %s", got)
 	}
-	b.shows(agent, "before each call that its exempt policy does not allow")
+	b.shows(agent, "makes the calls that its exempt policy allows by itself; every other call waits")
 	conditional := strings.Replace(own, `"*"}`, `"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}`, 1)
 	b.answers(b.post(form, limits("3", "", conditional)...), wrong, "Statement[0].Condition: ", "dynamodb:Get*",
 		`href="#exempt-policy"`)

@@ -151,7 +151,8 @@ func TestWhatLimitsWouldHaveRefused(t *testing.T) {
 	form := "/agents/" + string(agent.ID) + "/limits/" + string(in.ID)
 	b.shows(form, "scout is lent AWS keys, so its calls do not come through this server")
 	b.answers(b.post(form, "form", "limits", "version", "1", "action", "preset.ask-changes"), http.StatusOK,
-		"waits for a person’s yes before each change", "not saved",
+		"In production, scout reads whatever the roles allow by itself; every change waits for a person’s yes. It holds "+
+			"no AWS key.", "not saved",
 		`value="withheld" checked`, `value="write" checked`)
 	save := []string{"form", "limits", "version", "1", "access", "full", "keys", "withheld", "approval", "write"}
 	b.answers(b.post(form, save...), http.StatusSeeOther)

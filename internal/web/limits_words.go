@@ -12,10 +12,23 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// limitWords say what a connection lets its agent do, for people who know no word of rolebroker.
-type limitWords struct{ Access, Keys, Approval string }
+// limitWords say what a connection lets its agent do, for people who know no word of rolebroker. Each text continues
+// "It …".
+type limitWords struct {
+	May      string // what it may do; if its calls wait for a person, first what it does by itself
+	Keys     string
+	Approval string // empty: May says it
+}
 
-// wordsOfLimits says what a connection lets its agent do. Each text continues "It …".
+// Rest says of an agent what May does not, as in "holds no AWS key".
+func (w limitWords) Rest() string {
+	if w.Approval == "" {
+		return w.Keys
+	}
+	return w.Keys + ", and " + w.Approval
+}
+
+// wordsOfLimits says what a connection lets its agent do.
 func wordsOfLimits(c *rolebroker.Connection) limitWords {
 	access := map[rolebroker.Access]string{
 		rolebroker.AccessFull:     "may do everything that the roles allow",
@@ -34,20 +47,45 @@ func wordsOfLimits(c *rolebroker.Connection) limitWords {
 		rolebroker.ApprovalCall:   "waits for a person’s yes before each call",
 	}
 	words := limitWords{access[c.Access], keys[c.Keys], approval[c.Approval]}
-	if c.ExemptPolicy != "" {
-		words.Approval += exemptInWords(c.ExemptPolicy)
-	}
 	if len(c.AllowedActions) > 0 {
 		words.Keys += ", but may call " + strings.Join(c.AllowedActions, ", ")
+	}
+	buckets := bucketsInWords(c.ExemptPolicy)
+	if by := byItself(c, buckets); c.Access == rolebroker.AccessFull && by != "" {
+		words.May, words.Approval = by, ""
+		return words
+	}
+	switch {
+	case buckets != "":
+		words.Approval += " except to read " + buckets
+	case c.ExemptPolicy != "":
+		words.Approval += " that its exempt policy does not allow"
 	}
 	return words
 }
 
-// exemptInWords says which calls need no approval. It continues "waits for a person’s yes before each call".
-func exemptInWords(policy string) string {
+// byItself says what an agent with full access does without a person, whose calls wait for one; empty: they do not.
+// Buckets are those that it reads freely, in words.
+func byItself(c *rolebroker.Connection, buckets string) string {
+	switch {
+	case c.Approval == rolebroker.ApprovalWrite:
+		return "reads whatever the roles allow by itself; every change waits for a person’s yes"
+	case c.Approval != rolebroker.ApprovalCall:
+		return ""
+	case buckets != "":
+		return "reads " + buckets + " by itself; every other call waits for a person’s yes"
+	case c.ExemptPolicy != "":
+		return "makes the calls that its exempt policy allows by itself; every other call waits for a person’s yes"
+	}
+	return "waits for a person’s yes before each call"
+}
+
+// bucketsInWords names the buckets that an exempt policy lets an agent read, if it allows nothing else, as in "the
+// buckets a and b".
+func bucketsInWords(policy string) string {
 	arns, ok := rolebroker.BucketsRead(policy)
 	if !ok {
-		return " that its exempt policy does not allow"
+		return ""
 	}
 	names := make([]string, 0, len(arns))
 	for _, arn := range arns[:min(len(arns), maxMentioned)] {
@@ -56,7 +94,7 @@ func exemptInWords(policy string) string {
 	if more := len(arns) - len(names); more > 0 {
 		names = append(names, strconv.Itoa(more)+" more")
 	}
-	return " except to read " + oneOrMany(int64(len(arns)), "the bucket ", "the buckets ") + andList(names)
+	return oneOrMany(int64(len(arns)), "the bucket ", "the buckets ") + andList(names)
 }
 
 // Sentence says all of it of an agent, as in "In production, scout may read, and change nothing. It …".
@@ -65,7 +103,7 @@ func (w limitWords) Sentence(agent string, c *rolebroker.Connection) string {
 	if names := c.RoleNames(); len(names) > 0 && len(names) <= maxMentioned {
 		where += ", with " + andList(names) + " only"
 	}
-	return where + ", " + agent + " " + w.Access + ". It " + w.Keys + ", and " + w.Approval + "."
+	return where + ", " + agent + " " + w.May + ". It " + w.Rest() + "."
 }
 
 // andList joins names as in "a, b and c".

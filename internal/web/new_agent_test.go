@@ -26,27 +26,27 @@ func TestAnAgentThatAsksBeforeEachChange(t *testing.T) {
 			p.fills("Name", "reader")
 			p.fills("Integration", "staging")
 			p.presses("Add")
-			p.sees("In staging, reader may do everything that the roles allow. It holds no AWS key, and waits for " +
-				"a person’s yes before each change.")
+			p.sees("In staging, reader reads whatever the roles allow by itself; every change waits for a person’s yes. " +
+				"It holds no AWS key.")
 			p.ticks("Everything the roles allow")
 			if scripts {
 				p.sees("In staging, reader may do everything that the roles allow. It gets AWS keys, and asks nobody.")
 			}
 			p.fills("Another integration", "production")
 			p.presses("Add")
-			p.sees("In production, reader may do everything")
+			p.sees("In production, reader reads whatever the roles allow")
 			p.presses("Remove staging")
 			p.eventually("staging is gone", "!document.querySelector('#choosing').textContent.includes('In staging')")
 			p.ticks("Reads, changes nothing")
 			p.ticks(asksBeforeChanges)
 			if scripts {
-				p.sees("It holds no AWS key, and waits for a person’s yes before each change.")
+				p.sees("every change waits for a person’s yes. It holds no AWS key.")
 			}
 			p.finds("Name", "reader")
 			p.presses("Create Agent")
 			p.arrives("reader enabled")
-			p.sees("It has no token yet.", "may do everything that the roles allow",
-				"It holds no AWS key, and waits for a person’s yes before each change.",
+			p.sees("It has no token yet.",
+				"It reads whatever the roles allow by itself; every change waits for a person’s yes. It holds no AWS key.",
 				"Its AWS keys are withheld: rolebroker exec sends the calls of its programs through this server.",
 				"rolebroker exec -- aws sts get-caller-identity")
 			p.presses("Create Token")
