@@ -26,7 +26,11 @@ func deedOf(r *rolebroker.AccessRequest) string {
 	role := r.Reference()
 	switch {
 	case r.Call != nil:
-		return callInWords(r.Call) + " with " + role
+		deed := callInWords(r.Call) + " with " + role
+		if len(resourcesOf(r.Call.Resources)) == 0 {
+			deed += " (the request names no resource)"
+		}
+		return deed
 	case r.About == rolebroker.ApprovalWrite:
 		return "change things with " + role
 	case r.About == rolebroker.ApprovalCall:
@@ -104,7 +108,7 @@ func deedsOn(actions []string, service, operation string, arns []string) string 
 	if len(actions) == 1 {
 		verb, noun := verbAndNoun(actions[0])
 		if len(resources) == 0 {
-			return strings.TrimSpace(verb+" "+noun) + ", on what the request does not name"
+			return strings.TrimSpace(verb + " " + noun)
 		}
 		if first := resources[0]; noun == first.kind || noun == first.kind+"s" {
 			return verb + " " + first.String() + andMore(len(resources)-1)
@@ -119,7 +123,7 @@ func deedsOn(actions []string, service, operation string, arns []string) string 
 		deeds = append(deeds, plural(more, "other action", "other actions"))
 	}
 	if len(resources) == 0 {
-		return andList(deeds) + ", on what the request does not name"
+		return andList(deeds)
 	}
 	return andList(deeds) + " on " + resources[0].String() + andMore(len(resources)-1)
 }

@@ -35,14 +35,14 @@ func TestACallInWords(t *testing.T) {
 			"terminate the instance “i-1”"},
 		{call("lambda:UpdateFunctionCode", "arn:aws:lambda:eu-west-1:444455556666:function:shop"),
 			"update function code on the function “shop”"},
-		{call("rds:CreateDBInstance", "*"), "create DB instance, on what the request does not name"},
+		{call("rds:CreateDBInstance", "*"), "create DB instance"},
 		{call("sns:Publish", "arn:aws:sns:eu-west-1:444455556666:alerts"), "publish on the topic “alerts”"},
 		{call("logs:DeleteLogGroup", "arn:aws:logs:eu-west-1:444455556666:log-group:shop:*"),
 			"delete the log group “shop:*”"},
 		{&rolebroker.AskedCall{Service: "s3", Operation: "CopyObject", Actions: []string{"s3:GetObject", "s3:PutObject"},
 			Resources: []string{bucket + "/a", bucket + "/b"}},
 			"get object and put object on the object “a” in the bucket “reports” and 1 more"},
-		{&rolebroker.AskedCall{Service: "new", Operation: "DoIt"}, "do it, on what the request does not name"},
+		{&rolebroker.AskedCall{Service: "new", Operation: "DoIt"}, "do it"},
 		{signed, "get a URL by which anybody can put the object “in.csv” in the bucket “reports”"},
 		{token, "get a token by which anybody can connect on the dbuser “db/app”"},
 		{call("s3:DeleteObject", bucket+"/a” for 1 minute, and nothing else: “b"),
@@ -80,6 +80,21 @@ func TestAWish(t *testing.T) {
 		if got := wishOf(r, now.Add(time.Minute)); !strings.HasPrefix(got, "scout asked to ") {
 			t.Errorf("once it expired, it is %s", got)
 		}
+	}
+}
+
+// Of a call that names no resource the wish says so, after the role.
+func TestAWishThatNamesNoResource(t *testing.T) {
+	r := &rolebroker.AccessRequest{AgentName: "scout", IntegrationName: "company-data", RoleName: "DataTeam",
+		About: rolebroker.ApprovalCall, Duration: time.Hour,
+		Call: &rolebroker.AskedCall{Service: "iam", Actions: []string{"iam:ListRoles"}, Resources: []string{"*"}}}
+	const want = "scout asked to list roles with company-data/DataTeam (the request names no resource), for 1 hour"
+	if got := wishOf(r, time.Now()); got != want {
+		t.Errorf("it is %s, want %s", got, want)
+	}
+	r.Call.Resources = []string{"arn:aws:iam::444455556666:role/reader"}
+	if got := wishOf(r, time.Now()); strings.Contains(got, "names no resource") {
+		t.Errorf("with a resource it is %s", got)
 	}
 }
 

@@ -161,6 +161,9 @@ func rowOfRequest(req *rolebroker.AccessRequest, now time.Time) requestRow {
 	return row
 }
 
+// Deed says what the agent would do. It continues "It asked to …".
+func (r requestRow) Deed() string { return deedOf(&r.AccessRequest) }
+
 // GrantedWords says what an approval gave, as in "s3:ListBucket on arn:aws:s3:::reports, for 1 hour".
 func (r requestRow) GrantedWords() string {
 	what := map[rolebroker.Access]string{

@@ -129,7 +129,8 @@ func TestAnAgentsRequestsAreOnItsPage(t *testing.T) {
 		t.Error("it has requests before it asked")
 	}
 	page := a.asks("release-17")
-	approver.shows(agent, "What it asked for", `href="`+page+`"`, "release-17", "Decide")
+	approver.shows(agent, "What it asked for", `href="`+page+`"`, "release-17", "Decide",
+		"scout wants to do everything that production/readonly allows, for 1 hour")
 	approver.shows(page, "sts:AssumeRole on arn:aws:iam::", "as scout@release-17", "the API key admin")
 	approver.answers(approver.post(page+"/approve", "duration", "10m"), http.StatusSeeOther)
 	approver.shows(agent, "ends <time", `action="`+page+`/end"`)
