@@ -1,6 +1,9 @@
 package rolebroker
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // Caller is the identity of a client, which internal/auth found from the token or key in its request. It is always an
 // argument, never part of a context. The zero Caller may do nothing.
@@ -18,6 +21,10 @@ type Caller struct {
 
 	// SignIn is that of the command line of a person, which shows it in place of an API key.
 	SignIn SignInID
+
+	// ConfirmedAt is when the identity provider answered for a person last, as far as the caller's sign-in says. What
+	// follows from that sign-in inherits it.
+	ConfirmedAt time.Time
 
 	// Workload is the pod that showed the token of its service account to a runner; zero for other agents.
 	Workload Workload

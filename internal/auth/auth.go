@@ -32,7 +32,7 @@ type Records interface {
 	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
 
 	// Confirm returns the person of a sign-in, whose secret is shown, if the identity provider still answers for the
-	// person. Codes: unauthenticated, denied, unavailable.
+	// person. It sets CheckedAt of the sign-in. Codes: unauthenticated, denied, unavailable.
 	Confirm(ctx context.Context, in *rolebroker.SignIn, shown rolebroker.Secret) (*rolebroker.User, error)
 
 	// UsedAPIKey notes that the holder of an API key was identified.
@@ -254,7 +254,9 @@ func (a *Authenticator) signedIn(
 		if err != nil {
 			return who, "", err
 		}
-		return user.Caller(), record.ID, nil
+		who = user.Caller()
+		who.ConfirmedAt = record.CheckedAt
+		return who, record.ID, nil
 	}
 	key, err := a.Records.APIKey(ctx, record.APIKey)
 	switch {

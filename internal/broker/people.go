@@ -61,7 +61,7 @@ func (b *Broker) Admit(
 		return rolebroker.Caller{}, err
 	}
 	who := user.Caller()
-	who.Address, who.Request = from.Address, from.Request
+	who.Address, who.Request, who.ConfirmedAt = from.Address, from.Request, user.SeenAt
 	if who.Access == "" {
 		return rolebroker.Caller{}, b.refused(ctx, who, rolebroker.ActionUserAuthenticate, noGroup(user))
 	}
@@ -104,14 +104,17 @@ func (b *Broker) remember(ctx context.Context, p *rolebroker.Person) (*rolebroke
 
 // SignInPerson signs in a person whom Admit admitted: a browser, or a command line. renewal is with what the identity
 // provider is asked again; zero: the sign-in ends after confirmedFor. It returns the secret, once, and when it expires.
-// Codes: denied.
+// Codes: denied, unauthenticated.
 func (b *Broker) SignInPerson(
 	ctx context.Context, who rolebroker.Caller, renewal rolebroker.Secret, commandLine bool,
 ) (rolebroker.Secret, time.Time, error) {
 	if err := b.May(ctx, who, rolebroker.ActionSignIn); err != nil {
 		return rolebroker.Secret{}, time.Time{}, err
 	}
-	in := b.personSignIn(who, signInLifetime)
+	in, err := b.personSignIn(who, signInLifetime)
+	if err != nil {
+		return rolebroker.Secret{}, time.Time{}, err
+	}
 	in.CommandLine = commandLine
 	var secret rolebroker.Secret
 	if commandLine {
@@ -120,18 +123,23 @@ func (b *Broker) SignInPerson(
 		secret, in.Hash = auth.NewSignIn(in.ID)
 	}
 	if renewal.IsZero() {
-		in.ExpiresAt = in.CheckedAt.Add(confirmedFor)
+		in.ExpiresAt = earlier(in.ExpiresAt, in.CheckedAt.Add(confirmedFor))
 	} else {
 		in.Renewal = seal.Close(secret.Reveal(), renewal.Reveal())
 	}
 	return secret, in.ExpiresAt, b.storeSignIn(ctx, who, rolebroker.ActionSignIn, in)
 }
 
-// personSignIn makes the record of a sign-in of a person, without its secret.
-func (b *Broker) personSignIn(who rolebroker.Caller, lifetime time.Duration) *rolebroker.SignIn {
-	now := b.now()
-	return &rolebroker.SignIn{ID: rolebroker.NewSignInID(), User: who.User, CreatedAt: now, CheckedAt: now,
-		CheckAt: now.Add(checkEvery), ExpiresAt: now.Add(lifetime)}
+// personSignIn makes the record of a sign-in of a person, without its secret. Whatever begins it, the provider's answer
+// is as old as the caller's. Codes: unauthenticated (the answer counts no more).
+func (b *Broker) personSignIn(who rolebroker.Caller, lifetime time.Duration) (*rolebroker.SignIn, error) {
+	now, checked := b.now(), who.ConfirmedAt
+	if !now.Before(checked.Add(confirmedFor)) {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"the identity provider answered for you too long ago").WithHint("sign in again")
+	}
+	return &rolebroker.SignIn{ID: rolebroker.NewSignInID(), User: who.User, CreatedAt: now, CheckedAt: checked,
+		CheckAt: checked.Add(checkEvery), ExpiresAt: now.Add(lifetime)}, nil
 }
 
 func (b *Broker) storeSignIn(
@@ -168,6 +176,11 @@ func (b *Broker) Confirm(
 		if err != nil {
 			return nil, err
 		}
+		checked, err := b.store.SignIn(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		in.CheckedAt = checked.CheckedAt
 		if user, err = b.store.User(ctx, in.User); err != nil {
 			return nil, err
 		}

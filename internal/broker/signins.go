@@ -68,8 +68,12 @@ func (b *Broker) newSignIn(
 		return rolebroker.Secret{}, time.Time{}, err
 	}
 	if who.User != "" {
-		in := b.personSignIn(who, min(lifetime, confirmedFor)) // nothing renews it
+		in, err := b.personSignIn(who, lifetime)
+		if err != nil {
+			return rolebroker.Secret{}, time.Time{}, err
+		}
 		in.Link = action == rolebroker.ActionSignInLink
+		in.ExpiresAt = earlier(in.ExpiresAt, in.CheckedAt.Add(confirmedFor)) // nothing renews it
 		var secret rolebroker.Secret
 		secret, in.Hash = auth.NewSignIn(in.ID)
 		return secret, in.ExpiresAt, b.storeSignIn(ctx, who, action, in)

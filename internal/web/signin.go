@@ -152,7 +152,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		return s.renderSignIn(w, r, http.StatusOK, signInPage{Link: link})
 	}
 	if code := r.URL.Query().Get("code"); code != "" {
-		return s.signInByLink(w, r, code)
+		return s.signInByCode(w, r, code)
 	}
 	if _, _, err := s.signedIn(r); err == nil {
 		return to(w, r, next(r))
@@ -213,6 +213,9 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key, r.RemoteAddr)
 	switch rolebroker.CodeOf(err) {
 	case "":
+		if who.User != "" { // a browser that begins with it would have another life than it
+			return refuse(http.StatusUnauthorized, "This is the sign-in of a command line, and not an API key.")
+		}
 		return s.enter(w, r, who, rolebroker.Secret{}, next(r))
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeDenied:
 	default:
@@ -221,13 +224,40 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	return refuse(unidentified(w, err), sentence(rolebroker.AsError(err).Message))
 }
 
-// signInByLink signs in by the secret of a link or of another name's redirect, which works once.
+// signInByLink signs in by the secret of a link, which works once.
 func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link string) error {
-	const used = "This link was used already, or is too old. Sign in with an API key."
-	who, id, err := s.Auth.SignedIn(r.Context(), link, true, r.RemoteAddr)
+	who, err := s.useUp(r, link)
+	if err == nil && who.User != "" { // people have no links
+		err = notSignedIn()
+	}
+	return s.enterBySecret(w, r, who, err)
+}
+
+// signInByCode signs in by the code of enterAt, which works once, and at the name for which it was made only. So no code
+// makes another.
+func (s *server) signInByCode(w http.ResponseWriter, r *http.Request, code string) error {
+	who, err := s.useUp(r, code)
+	if err == nil {
+		var own string
+		if own, err = s.Broker.LoopbackName(r.Context(), who); err == nil && own != hosts.Name(r) {
+			err = notSignedIn()
+		}
+	}
+	return s.enterBySecret(w, r, who, err)
+}
+
+// useUp returns who may sign in by the secret of a link or a code, once.
+func (s *server) useUp(r *http.Request, secret string) (rolebroker.Caller, error) {
+	who, id, err := s.Auth.SignedIn(r.Context(), secret, true, r.RemoteAddr)
 	if err == nil {
 		err = s.Broker.SignOut(r.Context(), id)
 	}
+	return who, err
+}
+
+// enterBySecret signs in whom a link or a code named, or says why not.
+func (s *server) enterBySecret(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, err error) error {
+	const used = "This link was used already, or is too old. Sign in with an API key."
 	switch rolebroker.CodeOf(err) {
 	case "":
 		return s.enter(w, r, who, rolebroker.Secret{}, next(r))
