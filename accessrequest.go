@@ -31,7 +31,8 @@ type AccessRequest struct {
 	ExpiresAt       time.Time // until when it can be decided
 
 	About Approval   // what the agent asked about: borrowing the role, or writes or calls through the gateway
-	Call  *AskedCall // the call that asked; nil: the agent asked by itself
+	Call  *AskedCall // that it is about; nil: about all that the agent asks for the task
+	Again bool       // the agent asks again for the call, with a reason; not stored
 
 	Decision   Decision
 	DecidedAt  time.Time   // zero: nobody has decided

@@ -13,20 +13,21 @@ type OpenRequest struct {
 	Integration IntegrationID
 	Role        RoleID
 	Task        string
-	ARN         RoleARN   // of the role when the agent asked; zero: nobody noted it
-	PolicyHash  string    // of the session policy when the agent asked; empty: there was none, or nobody noted it
-	Access      Access    // granted; of a pending one, asked for
-	Approved    bool      // else it is pending
-	Until       time.Time // the end of the grant, or of the question
-	About       Approval  // what the agent asked about: borrowing, writes or calls
-	Narrowed    Narrowed  // of an approval of writes or calls, what it is for
+	ARN         RoleARN    // of the role when the agent asked; zero: nobody noted it
+	PolicyHash  string     // of the session policy when the agent asked; empty: there was none, or nobody noted it
+	Access      Access     // granted; of a pending one, asked for
+	Approved    bool       // else it is pending
+	Until       time.Time  // the end of the grant, or of the question
+	About       Approval   // what the agent asked about: borrowing, writes or calls
+	Call        *AskedCall // that a pending one is about; nil: it is about all that the agent asks for the task
+	Narrowed    Narrowed   // of an approval of writes or calls, what it is for
 }
 
 // Open returns what lending has to know of the request, if it is pending or approved unless its time is over.
 func (r *AccessRequest) Open() OpenRequest {
 	open := OpenRequest{ID: r.ID, Integration: r.Integration, Role: r.Role, Task: r.Task, ARN: r.ARN,
 		PolicyHash: r.PolicyHash, Access: r.Access, Until: r.OpenUntil(), About: r.About}
-	if r.Decision == DecisionApproved {
+	if open.Call = r.Call; r.Decision == DecisionApproved {
 		open.Access, open.Approved, open.Narrowed = r.GrantedAccess, true, r.Narrowed
 	}
 	return open

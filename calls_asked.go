@@ -43,12 +43,21 @@ func (c *AskedCall) String() string {
 	return what + " on " + on
 }
 
-// Text returns the call as JSON; empty for nil.
+// IsSame reports whether a person who decided about one of the calls decided about the other.
+func (c *AskedCall) IsSame(other *AskedCall) bool { return c.Text() == other.Text() }
+
+// Text returns the call as JSON; empty for nil. It is the same for a call that ParseAskedCall read: agents choose the
+// names of resources, which need not be UTF-8.
 func (c *AskedCall) Text() string {
 	if c == nil {
 		return ""
 	}
-	text, err := json.Marshal(c)
+	valid := *c
+	valid.Resources = slices.Clone(c.Resources)
+	for i, r := range valid.Resources {
+		valid.Resources[i] = strings.ToValidUTF8(r, "\uFFFD")
+	}
+	text, err := json.Marshal(valid)
 	if err != nil {
 		panic("encoding plain strings: " + err.Error())
 	}
@@ -99,6 +108,12 @@ func (n Narrowed) Allows(c *AskedCall) bool {
 	return every(c.Actions, n.Actions, strings.EqualFold) && every(c.Resources, n.Resources, func(pattern, s string) bool {
 		return s != "*" && glob(pattern, s)
 	})
+}
+
+// Permits reports whether a call is among what the approval is for, of a request about another call; nil: about all of
+// the task. One that is narrowed, and was not asked for a token, is for none.
+func (n Narrowed) Permits(asked, c *AskedCall) bool {
+	return n.Allows(c) && (c == nil || !c.Token || n.IsZero() || asked != nil && asked.Token)
 }
 
 // glob reports whether a text is like a pattern, in which * stands for any text.
@@ -163,8 +178,8 @@ func (g Grant) NeedsApprovalOf(c *AskedCall) bool {
 	switch g.Connection.Approval {
 	case ApprovalWrite:
 		return c.Level.Changes()
-	case ApprovalCall:
-		return !g.Connection.Exempts(c.Actions, c.Resources, g.Role.ARN)
+	case ApprovalCall: // a token is for whoever has it
+		return c.Token || !g.Connection.Exempts(c.Actions, c.Resources, g.Role.ARN)
 	}
 	return false
 }
@@ -180,9 +195,9 @@ func (g *Grants) MayCall(grant Grant, task string, call *AskedCall, now time.Tim
 		r := &g.Requests[i]
 		switch {
 		case r.About != grant.Connection.Approval || !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
-		case !r.Approved:
+		case !r.Approved && (r.Call == nil && pending.ID == "" || r.Call != nil && r.Call.IsSame(call)):
 			pending = *r
-		case r.Narrowed.Allows(call) && (best.ID == "" || r.Until.After(best.Until)):
+		case r.Approved && r.Narrowed.Permits(r.Call, call) && (best.ID == "" || r.Until.After(best.Until)):
 			best = *r
 		}
 	}
@@ -213,6 +228,15 @@ func forTask(task string) string {
 		return ""
 	}
 	return " for task " + task
+}
+
+// AskAgain is what an agent does to ask again what a person denied or ended.
+func (r *AccessRequest) AskAgain() Step {
+	if r.Call == nil {
+		return AskForCalls(r.Reference(), r.Task)
+	}
+	return Step{Text: "ask again for this call, and say what it is for:", Command: ShellCommand("rolebroker", "request",
+		"--again", string(r.ID), "--reason", "REASON", "--wait", "10m")}
 }
 
 // AskForCalls is what an agent does to ask for leave to make calls.

@@ -186,6 +186,60 @@ func TestOnlyACallIsApproved(t *testing.T) {
 	}
 }
 
+// A call waits for the request about it, or for one about all of the task, and for no other. An approval of a call is none
+// of a token with which anybody can make it.
+func TestWhichRequestACallWaitsFor(t *testing.T) {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	in := rolebroker.Integration{ID: "int_p", Name: "production", Enabled: true, DefaultRole: "deployer",
+		Roles: []rolebroker.Role{{ID: "rol_d", Name: "deployer", Enabled: true}}}
+	c := rolebroker.NewConnection(&in, now)
+	c.Keys, c.Approval = rolebroker.KeysWithheld, rolebroker.ApprovalWrite
+	only, _ := put("x").Only()
+	tokens := put("x")
+	tokens.Token = true
+	odd := put("x\xff")
+	read, err := rolebroker.ParseAskedCall(odd.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct {
+		call     *rolebroker.AskedCall
+		requests []rolebroker.OpenRequest
+		waits    rolebroker.AccessRequestID
+		may      bool
+	}{
+		"about it":            {put("x"), []rolebroker.OpenRequest{{ID: "req_x", Call: put("x")}}, "req_x", false},
+		"about another":       {put("y"), []rolebroker.OpenRequest{{ID: "req_x", Call: put("x")}}, "", false},
+		"about all":           {put("y"), []rolebroker.OpenRequest{{ID: "req_x", Call: put("x")}, {ID: "req_all"}}, "req_all", false},
+		"about it and all":    {put("x"), []rolebroker.OpenRequest{{ID: "req_x", Call: put("x")}, {ID: "req_all"}}, "req_x", false},
+		"about all, and it":   {put("x"), []rolebroker.OpenRequest{{ID: "req_all"}, {ID: "req_x", Call: put("x")}}, "req_x", false},
+		"a name of odd bytes": {odd, []rolebroker.OpenRequest{{ID: "req_x", Call: read}}, "req_x", false},
+		"a token waits alone": {tokens, []rolebroker.OpenRequest{{ID: "req_x", Call: put("x")}}, "", false},
+		"approved":            {put("x"), []rolebroker.OpenRequest{{ID: "req_x", Call: put("x"), Approved: true, Narrowed: only}}, "req_x", true},
+		"a token is not": {tokens, []rolebroker.OpenRequest{{ID: "req_x", Call: put("x"), Approved: true, Narrowed: only}}, "",
+			false},
+		"a token, approved": {tokens, []rolebroker.OpenRequest{{ID: "req_x", Call: tokens, Approved: true, Narrowed: only}}, "req_x",
+			true},
+		"a token, with all else": {tokens, []rolebroker.OpenRequest{{ID: "req_all", Approved: true}}, "req_all", true},
+	} {
+		g := &rolebroker.Grants{Agent: rolebroker.Agent{Name: "scout", DefaultIntegration: "int_p",
+			Connections: []rolebroker.Connection{c}}, Integrations: []rolebroker.Integration{in}}
+		for _, r := range x.requests {
+			r.Integration, r.Role, r.About, r.Until = "int_p", "rol_d", rolebroker.ApprovalWrite, now.Add(time.Minute)
+			r.Access = rolebroker.AccessFull
+			g.Requests = append(g.Requests, r)
+		}
+		grant, err := g.Resolve("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := g.MayCall(grant, "", x.call, now)
+		if found.ID != x.waits || (err == nil) != x.may {
+			t.Errorf("%s: it is %q, %v", name, found.ID, err)
+		}
+	}
+}
+
 // With approval call a read asks too, and an approval of changes does not do for it.
 func TestMayCallWhatNothingExempts(t *testing.T) {
 	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)

@@ -8,6 +8,7 @@ type AccessRequestRequest struct {
 	Reason   string `json:"reason"`
 	Task     string `json:"task,omitempty"`
 	Duration string `json:"duration,omitempty"` // as in 30m; empty: an hour
+	Again    string `json:"again,omitempty"`    // the ID of an earlier request about a call; excludes role and task
 }
 
 // MyAccessRequest is an access request as the agent that made it sees it.

@@ -16,7 +16,8 @@ type AccessRequestSpec struct {
 	Role     string // a role reference; empty: the default role
 	Task     string
 	Reason   string
-	Duration time.Duration // 0: rolebroker.DefaultGrant
+	Duration time.Duration              // 0: rolebroker.DefaultGrant
+	Again    rolebroker.AccessRequestID // of an earlier request about a call, with its role and task; empty: none
 
 	call *rolebroker.AskedCall // that asks by itself; nil: the agent asks
 }
@@ -71,10 +72,33 @@ func (b *Broker) requestAccess(
 	return r, nil
 }
 
+// again fills in what an agent asks again. Codes: invalid, not_found (it never asked that).
+func (b *Broker) again(ctx context.Context, who rolebroker.Caller, spec *AccessRequestSpec) error {
+	earlier, err := b.store.AccessRequest(ctx, spec.Again)
+	switch {
+	case err == nil && earlier.Agent != who.Agent:
+		return rolebroker.NoAccessRequest(string(spec.Again))
+	case err != nil:
+		return err
+	case spec.Role != "" || spec.Task != "":
+		return invalid("the access request", "again", "excludes a role and a task: they are those of the earlier request")
+	case earlier.Call == nil:
+		return invalid("the access request", "again", "%s is not about one call; ask for its role and task", earlier.ID)
+	}
+	spec.Role, spec.Task = string(earlier.Integration)+"/"+string(earlier.Role), earlier.Task
+	spec.call = earlier.Call
+	return nil
+}
+
 // asked makes the request that an agent's spec describes.
 func (b *Broker) asked(
 	ctx context.Context, who rolebroker.Caller, spec AccessRequestSpec,
 ) (*rolebroker.AccessRequest, error) {
+	if spec.Again != "" {
+		if err := b.again(ctx, who, &spec); err != nil {
+			return nil, err
+		}
+	}
 	grants, err := b.lender.Grants(ctx, who.Agent)
 	if err != nil {
 		return nil, err
@@ -88,6 +112,10 @@ func (b *Broker) asked(
 		return nil, invalid("the access request", "role", "%s needs no approval: the agent can borrow it now",
 			grant.Reference())
 	}
+	if spec.Again != "" && !about.IsOfCalls() {
+		return nil, invalid("the access request", "again", "%s needs an approval before it is used, not for single calls",
+			grant.Reference())
+	}
 	if spec.Duration == 0 {
 		spec.Duration = rolebroker.DefaultGrant
 	}
@@ -98,6 +126,7 @@ func (b *Broker) asked(
 		Role: grant.Role.ID, RoleName: grant.Role.Name, ARN: grant.Role.ARN, Access: grant.Connection.Access,
 		Task: spec.Task, Reason: rolebroker.OneLine(spec.Reason), Duration: spec.Duration,
 		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime), About: about, Call: spec.call,
+		Again: spec.Again != "",
 	}
 	if r.Access == rolebroker.AccessPolicy {
 		r.PolicyHash = rolebroker.HashPolicy(grant.Connection.SessionPolicy)

@@ -8,7 +8,7 @@ import (
 )
 
 // MayCall returns the approval under which an agent may make a call; empty if it needs none. Where it lacks one, MayCall
-// asks people once for each task, and waits at most so long. If there is no approval then, it also returns the question.
+// asks people once for each call and task, and waits at most so long. If there is no approval then, it also returns the question.
 // Codes: denied (also: a person said no), expired, not_found, approval_required, throttled,
 // unavailable (ctx ended).
 func (b *Broker) MayCall(
@@ -99,7 +99,7 @@ func (b *Broker) askForCall(ctx context.Context, who rolebroker.Caller, req role
 	default:
 		return asked, nil
 	}
-	return nil, rolebroker.AsError(err).WithSteps(rolebroker.AskForCalls(asked.Reference(), req.Task))
+	return nil, rolebroker.AsError(err).WithSteps(asked.AskAgain())
 }
 
 // reasonOf is the reason of a question that a call asks by itself.

@@ -139,3 +139,52 @@ func TestTheDigestOfAnHourIsThatOfItsExport(t *testing.T) {
 		t.Errorf("the trail has %s, and the hash is %x", record, sum)
 	}
 }
+
+// A call that was denied is asked about again with a reason, and by its own agent only.
+func TestACallIsAskedAboutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newChanger(t)
+		w.calls(t.Context(), 1)
+		asked, err := w.broker.AccessRequests(t.Context(), admin, rolebroker.AccessRequestFilter{}, rolebroker.Page{Limit: 9})
+		if err != nil || len(asked) != 1 {
+			t.Fatalf("it asked %+v, %v", asked, err)
+		}
+		bob := rolebroker.Caller{APIKey: "key_bob", Name: "bob", Access: rolebroker.KeyApprover}
+		if _, err := w.broker.DenyRequest(t.Context(), bob, asked[0].ID, "no"); err != nil {
+			t.Fatal(err)
+		}
+		w.got(1, rolebroker.CodeDenied)
+		_, _, err = w.broker.MayCall(t.Context(), w.scout, rolebroker.Request{Role: "deployer", Task: "tidy"}, deleteTable, 0)
+		if again := "rolebroker request --again " + string(asked[0].ID); rolebroker.CodeOf(err) != rolebroker.CodeDenied ||
+			!strings.Contains(rolebroker.AsError(err).Hint.String(), again) {
+			t.Errorf("asked once more, it is %v, without %q", err, again)
+		}
+		spec := broker.AccessRequestSpec{Again: asked[0].ID, Reason: "the table is empty"}
+		for name, c := range map[string]struct {
+			who  rolebroker.Caller
+			spec broker.AccessRequestSpec
+			code rolebroker.Code
+		}{
+			"another agent": {rolebroker.Caller{Agent: "agt_other", Token: "tok_other"}, spec, rolebroker.CodeDenied},
+			"another role":  {w.scout, broker.AccessRequestSpec{Again: asked[0].ID, Role: "deployer", Reason: "r"}, rolebroker.CodeInvalid},
+			"another task":  {w.scout, broker.AccessRequestSpec{Again: asked[0].ID, Task: "x", Reason: "r"}, rolebroker.CodeInvalid},
+			"no request":    {w.scout, broker.AccessRequestSpec{Again: "req_none", Reason: "r"}, rolebroker.CodeNotFound},
+		} {
+			if _, err := w.broker.RequestAccess(t.Context(), c.who, c.spec); err == nil ||
+				c.code != rolebroker.CodeDenied && rolebroker.CodeOf(err) != c.code {
+				t.Errorf("%s: it is %v, want %s", name, err, c.code)
+			}
+		}
+		again, err := w.broker.RequestAccess(t.Context(), w.scout, spec)
+		if err != nil || again.ID == asked[0].ID || again.Call.String() != deleteTable.String() || again.Task != "tidy" ||
+			again.Reason != spec.Reason {
+			t.Fatalf("it asked %+v, %v", again, err)
+		}
+		w.calls(t.Context(), 1) // waits for that request
+		w.got(0, "")
+		if _, err := w.broker.ApproveRequest(t.Context(), bob, again.ID, rolebroker.ApprovalTerms{OnlyCall: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.got(1, "")
+	})
+}

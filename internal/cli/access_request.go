@@ -59,6 +59,9 @@ func newRequest(a *app) *cobra.Command {
 ROLE is a role reference; without it, it is the default role. Asking again for the
 same role and task returns the same request.
 
+Where a person approves single calls, each call that needs it asks by itself. Once one
+was denied, --again asks for that call once more, with a reason.
+
 An approval is for that role and that task only, and its time starts when somebody
 approves. --wait waits for the decision; the command then fails if the request is
 denied or expires. A request that is interrupted stays: ask again to go on waiting.
@@ -66,6 +69,7 @@ denied or expires. A request that is interrupted stays: ask again to go on waiti
 People, with an API key, list, approve and deny requests with the commands below. An
 agent follows its own requests with list and show.`,
 		Example: `  rolebroker request deployer --task release-17 --for 30m --reason "release 17" --wait 10m
+  rolebroker request --again req_6mzq7k4vprb2xw3tdn5hjc8ysa --reason "the report needs it" --wait 10m
   rolebroker request list --state pending
   rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m`,
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -94,6 +98,7 @@ agent follows its own requests with list and show.`,
 	f := cmd.Flags()
 	f.StringVar(&question.Reason, "reason", "", "`TEXT` for the person who decides")
 	f.StringVar(&question.Duration, "for", "", "ask for `DURATION`, as in 30m (default 1h)")
+	f.StringVar(&question.Again, "again", "", "ask once more for the call of `REQUEST`, with its role and task")
 	f.StringVar(&question.Task, "task", "", "`NAME` of the only task that the approval is for")
 	wait.flag(cmd, "wait for the decision, at most `DURATION`")
 	out.flag(cmd)

@@ -141,7 +141,7 @@ func (c *call) serve() error {
 	if waited, err := c.approveWith(inside); err != nil {
 		return c.refused(err)
 	} else if waited {
-		if loan, err = c.gateway.Lender.Lend(c.r.Context(), c.caller(), c.request()); err != nil {
+		if loan, err = c.lendAgain(inside); err != nil {
 			return c.refused(err)
 		}
 	}

@@ -516,3 +516,23 @@ func TestASmallRequestIsOneWrite(t *testing.T) {
 		t.Errorf("it was sent in %d writes", n.Load())
 	}
 }
+
+// A call that waited is decided anew, also if it needs no approval any more: the loan from before the wait may allow more.
+func TestACallThatWaitedIsDecidedAnew(t *testing.T) {
+	w := newWorld(t)
+	waited := false
+	w.approve = func(context.Context, *rolebroker.AskedCall, time.Duration) (rolebroker.AccessRequestID, error) {
+		waited = true
+		w.denial = rolebroker.Errorf(rolebroker.CodeDenied, "the role was taken away")
+		return "", nil // nothing has to be approved any more
+	}
+	const body = `{"TableName":"jobs"}`
+	r := httptest.NewRequest("POST", "http://127.0.0.1:7777/", strings.NewReader(body))
+	r.Header.Set("X-Amz-Target", "DynamoDB_20120810.DeleteTable")
+	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	hash := sha256.Sum256([]byte(body))
+	w.sign(r, w.key(), hex.EncodeToString(hash[:]), "dynamodb", "eu-west-1")
+	if w.refused(r, 403, "the role was taken away"); !waited {
+		t.Error("nobody was asked")
+	}
+}

@@ -120,6 +120,21 @@ func (c *call) approveWith(in *inside) (waited bool, err error) {
 	return waited || also, err
 }
 
+// lendAgain decides anew after a wait for people: meanwhile the agent may have lost the role, some of its access, or the
+// leave for what the call returns.
+func (c *call) lendAgain(in *inside) (*rolebroker.Loan, error) {
+	loan, err := c.gateway.Lender.Lend(c.r.Context(), c.caller(), c.request())
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		if err := in.mayAsk(nil); err != nil {
+			return nil, notInside(explain(in.refused(err)).text)
+		}
+	}
+	return loan, c.mayAsk(nil)
+}
+
 // send records the request, and puts it into the call that it is inside of. ended is for when that call has ended: AWS
 // gives no answer of its own to what is inside.
 func (in *inside) send(c *call, loan *rolebroker.Loan) (ended func(), err error) {

@@ -58,7 +58,7 @@ func (r requests) RequestAccess(ctx context.Context, who rolebroker.Caller, ask 
 			Fields:  []rolebroker.Field{{Path: "duration", Message: err.Error()}}}
 	}
 	return r.show(r.server.broker.RequestAccess(ctx, who, broker.AccessRequestSpec{Role: ask.Role, Task: ask.Task,
-		Reason: ask.Reason, Duration: duration}))
+		Reason: ask.Reason, Duration: duration, Again: rolebroker.AccessRequestID(ask.Again)}))
 }
 
 // MyAccessRequest finds a request of the caller, and waits at most so long while it is pending.

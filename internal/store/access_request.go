@@ -21,11 +21,12 @@ var (
 		INSERT INTO access_requests (`+accessRequestColumns+`, open_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
 			$24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)`)
-	// lastRequestOfCalls is the newest request of an agent about its writes or calls with a role for a task.
+	// lastRequestOfCalls is the newest request of an agent about a call with a role for a task, or about all of them.
 	lastRequestOfCalls = newStatement("lastRequestOfCalls", `
 		SELECT `+accessRequestColumns+` FROM access_requests
 		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND task = $4
 			AND writes AND about IN ($5, '')
+			AND (asked_call IN ('', $6) OR decision = 'approved' AND granted_actions = '' AND granted_resources = '')
 		ORDER BY created_at DESC, id DESC LIMIT 1`)
 	// openAccessRequests has the last to expire first. Those that are open at any time are the first ones.
 	openAccessRequests = newStatement("openAccessRequests", `
@@ -262,23 +263,33 @@ func sameRequest(open []rolebroker.AccessRequest, r *rolebroker.AccessRequest) *
 	for i := range open {
 		o := &open[i]
 		if o.Integration == r.Integration && o.Role == r.Role && o.Access == r.Access && o.Task == r.Task &&
-			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash && o.About == r.About &&
-			(o.Decision == "" || o.Narrowed.Allows(r.Call) || !r.About.IsOfCalls()) {
+			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash && o.About == r.About && asksFor(o, r) {
 			return o
 		}
 	}
 	return nil
 }
 
-// answeredAlready returns the last request about calls, if a person denied or ended it and a call asks the same
-// again by itself; else nil. An agent that asks with a reason may ask again.
+// asksFor reports whether an open request for the same role and task asks for what another one does.
+func asksFor(open, r *rolebroker.AccessRequest) bool {
+	switch {
+	case !r.About.IsOfCalls():
+		return true
+	case open.Decision != "":
+		return open.Narrowed.Permits(open.Call, r.Call)
+	}
+	return open.Call == nil || r.Call != nil && open.Call.IsSame(r.Call)
+}
+
+// answeredAlready returns the last request about a call, if a person denied or ended it and the call asks again by
+// itself; else nil. An agent that asks with a reason may ask again.
 func (t *tx) answeredAlready(ctx context.Context, r *rolebroker.AccessRequest) (*rolebroker.AccessRequest, error) {
-	if !r.About.IsOfCalls() || r.Call == nil {
+	if !r.About.IsOfCalls() || r.Call == nil || r.Again {
 		return nil, nil
 	}
 	var last []rolebroker.AccessRequest
 	err := t.query(ctx, lastRequestOfCalls, func(scan scan) error { return scanAccessRequest(scan, &last) }, r.Agent,
-		r.Integration, r.Role, r.Task, r.About)
+		r.Integration, r.Role, r.Task, r.About, clean(r.Call.Text()))
 	if err != nil || len(last) == 0 || last[0].Decision != rolebroker.DecisionDenied && last[0].EndedAt.IsZero() {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func permits(r *rolebroker.AccessRequest, one bool) string {
 		if only, _ := r.Call.Only(); only.Resources == nil {
 			deed += ", on any resource"
 		}
-		again = ", as often as it asks"
+		again = ", as often as it wants to"
 	case r.About == rolebroker.ApprovalWrite:
 		deed = "make every change that " + r.Reference() + " allows"
 	case r.About == rolebroker.ApprovalCall:

@@ -335,8 +335,8 @@ func testApprovalRules(s *suite) {
 	s.code(s.store.DeleteApprovalRule(s.ctx, r.ID, 0, Event()), rolebroker.CodeNotFound, "")
 }
 
-// A question of a call to change something is asked once for a role and a task: while it is open, and after a person has
-// denied or ended it, unless the agent asks by itself. What it is narrowed to is kept.
+// A question about a call is asked once for a role and a task: while it is open, and after a person has denied or ended
+// it, unless the agent asks by itself. Another call is another question. What it is narrowed to is kept.
 func testWriteRequests(s *suite) {
 	in := s.createIntegration("production", "deployer")
 	a := s.createAgent("scout", in)
@@ -361,7 +361,8 @@ func testWriteRequests(s *suite) {
 	s.ask(request(a, in, "tidy")) // to borrow: another question
 	first := s.ask(write("dynamodb:PutItem"))
 	s.hasRequest(first)
-	isSame(write("dynamodb:DeleteItem"), first)
+	isSame(write("dynamodb:PutItem"), first)
+	second := s.ask(write("dynamodb:DeleteItem"))
 
 	narrowed, err := first.Approve(rolebroker.ApprovalTerms{Narrowed: rolebroker.Narrowed{
 		Actions: []string{"dynamodb:PutItem"}, Resources: []string{"arn:aws:dynamodb:::table/*"}}}, t0.Add(time.Minute))
@@ -370,7 +371,9 @@ func testWriteRequests(s *suite) {
 	s.must(s.store.DecideAccessRequest(s.ctx, &narrowed, Event()))
 	s.hasRequest(&narrowed)
 	isSame(write("dynamodb:PutItem"), &narrowed)
-	second := s.ask(write("dynamodb:DeleteItem"))
+	token := write("dynamodb:PutItem")
+	token.Call.Token = true // it works for whoever has it: another question
+	s.ask(token)
 
 	denied, err := second.Deny("no", t0.Add(2*time.Minute))
 	s.must(err)
@@ -379,15 +382,20 @@ func testWriteRequests(s *suite) {
 	other := write("dynamodb:DeleteItem")
 	other.Task = "another"
 	s.ask(other)
+	again := write("dynamodb:DeleteItem")
+	again.Again = true // the agent asks, with a reason
+	s.ask(again)
+	isSame(write("dynamodb:DeleteItem"), again)
 	by := write("")
-	by.Call = nil // the agent asks, with a reason
+	by.Call = nil // it asks about all of the task
 	s.ask(by)
-	isSame(write("dynamodb:DeleteItem"), by)
+	isSame(write("dynamodb:Scan"), by)
 
 	all, err := by.Approve(rolebroker.ApprovalTerms{}, t0.Add(3*time.Minute))
 	s.must(err)
 	s.must(s.store.DecideAccessRequest(s.ctx, &all, Event()))
 	_, err = s.store.EndAccessRequest(s.ctx, &all, t0.Add(4*time.Minute), "alice", Event())
 	s.must(err)
-	isSame(write("dynamodb:DeleteItem"), &all)
+	isSame(write("dynamodb:Scan"), &all)
+	isSame(write("dynamodb:DeleteItem"), again)
 }
