@@ -138,6 +138,8 @@ func TestAConnectionWithAnExemptPolicy(t *testing.T) {
 			with(`"*"}`, `"*","Condition":{"Bool":{"a:b":"true"}}}`), "exempt_policy.Statement[0].Condition: cannot be judged"},
 		"a variable": {rolebroker.KeysWithheld, rolebroker.ApprovalCall,
 			with(`"Resource":"*"`, `"Resource":"arn:aws:s3:::b/${aws:username}"`), "exempt_policy.Statement[0].Resource: "},
+		"characters that stand for themselves": {rolebroker.KeysWithheld, rolebroker.ApprovalCall,
+			with(`"Resource":"*"`, `"Resource":"arn:aws:s3:::b/${*}${?}${$}"`), ""},
 		"too long": {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with("GetObject", strings.Repeat("x", 6144)), "a connection takes at most 6144"},
 		"longer than STS takes": {rolebroker.KeysWithheld, rolebroker.ApprovalCall, with("GetObject", strings.Repeat("x", 6000)),
 			""},

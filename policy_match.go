@@ -135,16 +135,23 @@ func (p Policy) matching(effect, action, resource string) (best certainty) {
 }
 
 func (s *policyStatement) matches(action, resource string) certainty {
-	isLike := func(pattern string) bool { return like(strings.ToLower(pattern), strings.ToLower(action)) }
+	name := []rune(strings.ToLower(action))
+	isLike := func(pattern string) bool {
+		p, _ := readPattern(strings.ToLower(pattern))
+		return like(p, name)
+	}
 	sure := no
 	if s.Action != nil && slices.ContainsFunc(s.Action, isLike) ||
 		s.NotAction != nil && !slices.ContainsFunc(s.NotAction, isLike) {
 		sure = yes
 	}
-	if s.Resource != nil {
-		sure = min(sure, anyLike(s.Resource, resource))
-	} else {
-		sure = min(sure, anyLike(s.NotResource, resource).not())
+	switch {
+	case sure == no:
+		return no
+	case s.Resource != nil:
+		sure = anyLike(s.Resource, resource)
+	default:
+		sure = anyLike(s.NotResource, resource).not()
 	}
 	if len(s.Condition) > 0 && string(s.Condition) != "{}" {
 		sure = min(sure, maybe)
@@ -152,37 +159,78 @@ func (s *policyStatement) matches(action, resource string) certainty {
 	return sure
 }
 
-// anyLike is how sure it is that a resource is like one of the patterns. A resource with * stands for several, and a
-// pattern with ${ for what only AWS knows.
+// anyLike is how sure it is that a resource is like one of the patterns. A resource with * or ? stands for several. A
+// pattern with a variable stands for what only AWS knows.
 func anyLike(patterns []string, resource string) (best certainty) {
+	text, _ := readPattern(resource)
+	longer := longerSecret(resource)
 	for _, p := range patterns {
+		pattern, variable := readPattern(p)
 		switch {
-		case strings.Contains(p, "${"):
+		case variable:
 			best = max(best, maybe)
-		case like(p, resource):
+		case like(pattern, text) && (longer == nil || slices.Equal(pattern, text) || like(pattern, longer)):
 			return yes
-		case strings.Contains(resource, "*"):
+		case !apart(pattern, text) || longer != nil && !apart(pattern, longer):
 			best = max(best, maybe)
 		}
 	}
 	return best
 }
 
-// like reports whether a text is like a pattern, in which * stands for any text and ? for one character. A * in the
-// text stands for any text too: the pattern is then like all that the text stands for. It never takes more steps than
-// the product of both lengths: agents choose the text.
-func like(pattern, text string) bool {
+// longerSecret is the other secret that the ARN of one may name: AWS takes an ARN without the six characters at its end
+// too, and a name may end like an ARN. It is nil for another resource.
+//
+// Source: AWS Secrets Manager User Guide, "Finding secrets from a partial ARN".
+func longerSecret(resource string) []rune {
+	if parts := strings.SplitN(resource, ":", 7); len(parts) < 7 || parts[2] != "secretsmanager" ||
+		strings.HasSuffix(resource, "?") || strings.HasSuffix(resource, "*") {
+		return nil
+	}
+	longer, _ := readPattern(resource + "-??????")
+	return longer
+}
+
+// What in a pattern stands for something else.
+const (
+	anyText      rune = -1 - iota // *
+	anyCharacter                  // ?
+)
+
+// readPattern reads a pattern of resources, or the resource of a call: * stands for any text, ? for one character, and
+// ${*}, ${?} and ${$} for themselves. variable: it has another variable.
+//
+// Source: IAM User Guide, "Policy variables: special characters".
+func readPattern(s string) (text []rune, variable bool) {
+	text = make([]rune, 0, len(s))
+	for s != "" {
+		c, size := utf8.DecodeRuneInString(s)
+		switch {
+		case c == '*':
+			c = anyText
+		case c == '?':
+			c = anyCharacter
+		case strings.HasPrefix(s, "${*}"), strings.HasPrefix(s, "${?}"), strings.HasPrefix(s, "${$}"):
+			c, size = rune(s[2]), 4
+		case strings.HasPrefix(s, "${"):
+			variable = true
+		}
+		text, s = append(text, c), s[size:]
+	}
+	return text, variable
+}
+
+// like reports whether a pattern is like all that a text stands for. It never takes more steps than the product of both
+// lengths: agents choose the text.
+func like(pattern, text []rune) bool {
 	p, t := 0, 0
 	star, again := -1, 0 // where to go on after the last * of the pattern
 	for t < len(text) {
 		switch {
-		case p < len(pattern) && pattern[p] == '*':
+		case p < len(pattern) && pattern[p] == anyText:
 			star, again = p, t
 			p++
-		case p < len(pattern) && pattern[p] == '?' && text[t] != '*':
-			_, size := utf8.DecodeRuneInString(text[t:])
-			p, t = p+1, t+size
-		case p < len(pattern) && pattern[p] == text[t]:
+		case p < len(pattern) && (pattern[p] == text[t] || pattern[p] == anyCharacter && text[t] != anyText):
 			p, t = p+1, t+1
 		case star >= 0:
 			again++
@@ -191,5 +239,32 @@ func like(pattern, text string) bool {
 			return false
 		}
 	}
-	return strings.Trim(pattern[p:], "*") == ""
+	return !slices.ContainsFunc(pattern[p:], func(c rune) bool { return c != anyText })
+}
+
+// apart reports whether nothing is like both patterns, as far as the text before the first * and after the last one
+// says.
+func apart(a, b []rune) bool {
+	return beginApart(a, b, func(text []rune, i int) rune { return text[i] }) ||
+		beginApart(a, b, func(text []rune, i int) rune { return text[len(text)-1-i] })
+}
+
+// beginApart reports whether two patterns differ before the first *, in the order of at.
+func beginApart(a, b []rune, at func(text []rune, i int) rune) bool {
+	for i := range max(len(a), len(b)) {
+		if i == len(a) {
+			return at(b, i) != anyText
+		}
+		if i == len(b) {
+			return at(a, i) != anyText
+		}
+		c, d := at(a, i), at(b, i)
+		if c == anyText || d == anyText {
+			return false
+		}
+		if c != d && c != anyCharacter && d != anyCharacter {
+			return true
+		}
+	}
+	return false
 }

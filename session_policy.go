@@ -281,7 +281,7 @@ func checkPolicyAction(action string) error {
 
 // checkResource checks the pattern of a resource.
 func (w *policyWalk) checkResource(resource string) error {
-	if w.plain && strings.Contains(resource, "${") {
+	if _, variable := readPattern(resource); w.plain && variable {
 		return fmt.Errorf("%s has a policy variable, and the gateway does not know its value; write the resource out",
 			Quote(resource))
 	}

@@ -100,7 +100,8 @@ type Call struct {
 	Actions []string
 
 	// Resources are the ARNs that the request names. A "*" among them says that there are more, or that they are not
-	// known. They have what the sender wrote: write them into a policy with *, ? and $ escaped.
+	// known. They are patterns as IAM has them: a * or ? stands for what is not known, and what the sender wrote has ${*},
+	// ${?} and ${$} for these characters.
 	Resources []string
 
 	Level       Level
@@ -210,8 +211,9 @@ func (r *Request) call(op *operation, w where) (Call, error) {
 	if op.statement && r.selects(w) {
 		c.Actions, c.Level = op.actions[:1], LevelOf(op.actions[0])
 	}
-	c.Resources = r.resources(op, w)
-	return c, nil
+	resources, err := r.resources(op, w)
+	c.Resources = resources
+	return c, err
 }
 
 // Model is a service as the SDKs know it.

@@ -21,7 +21,8 @@ import (
 //
 // The flags are p for an operation that may pass a role, q for one that has a parameter with the name of a literal of
 // the query, and g=word for one that manages permissions too if the request has the word in it. An action is - for the
-// one that is called as the operation, else what follows the IAM prefix of the model, or all of it.
+// one that is called as the operation, else what follows the IAM prefix of the model, or all of it. The resources are as
+// parseTemplates reads them.
 //
 //go:embed table.txt.gz
 var packed []byte

@@ -37,10 +37,11 @@ type operation struct {
 }
 
 type shape struct {
-	Type    string
-	Members map[string]member
-	Member  *member
-	Value   *member
+	Type     string
+	Members  map[string]member
+	Required []string
+	Member   *member
+	Value    *member
 }
 
 type member struct {
@@ -132,6 +133,11 @@ func (m *model) protocols() []string {
 
 // inputs are the members of an operation's input.
 func (m *model) inputs(o operation) map[string]member { return m.Shapes[o.Input.Shape].Members }
+
+// requires says whether each request of an operation has a member.
+func (m *model) requires(o operation, name string) bool {
+	return slices.Contains(m.Shapes[o.Input.Shape].Required, name)
+}
 
 // names says whether anything in the operation's input, at any depth, has a name that has holds.
 func (m *model) names(o operation, has func(string) bool) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"sort"
@@ -221,34 +222,59 @@ func (t *table) passesRole(m model, o operation, actions []string) bool {
 
 var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// resources says where in the request the ARNs are, or what they are made of.
+// resources says where in the request the ARNs are, or what they are made of. It adds a * unless they are sure to be all
+// that the actions are on: the data has resource types of each action, each type has a template, and a name that each
+// request has is in a template, or else each request has what the templates need. A template begins with ! if it is the
+// only one of a type that every call is on.
 func (t *table) resources(m model, o operation, actions []string) string {
-	var out []string
-	open := false
+	arns := arnMembers(m, o)
+	out := map[string]bool{}
+	for _, at := range arns {
+		out["@"+at] = true
+	}
+	sure, open := true, false
 	for _, full := range actions {
 		prefix, _, _ := strings.Cut(full, ":")
 		a, _ := t.iam.action(full)
+		if len(a.ResourceTypes) == 0 {
+			open = true
+		}
 		for _, r := range a.ResourceTypes {
-			arn := t.iam.resources[prefix][strings.ToLower(r.Name)]
-			if template, ok := bind(m, o, arn); ok {
-				out = append(out, template)
-			} else if r.Required {
-				open = true
+			template, required, bound := bind(m, o, t.iam.resources[prefix][strings.ToLower(r.Name)])
+			if bound {
+				out[template] = true
 			}
+			members := named(arns, r.Name)
+			switch {
+			case !bound && len(members) == 0:
+				open = true
+			case bound && len(members) == 0 && r.Required:
+				delete(out, template)
+				out["!"+template] = true
+			case !bound && len(members) == 1:
+				delete(out, "@"+arns[members[0]])
+				out["!@"+arns[members[0]]] = true
+			}
+			required = required || slices.ContainsFunc(members, func(name string) bool { return m.requires(o, name) })
+			sure = sure && required
 		}
 	}
-	arns := arnMembers(m, o)
-	out = append(out, arns...)
-	if open && len(arns) == 0 {
-		out = append(out, "*")
+	if open || !sure && len(others(m, o, out)) > 0 {
+		out["*"] = true
 	}
-	sort.Strings(out)
-	return strings.Join(slices.Compact(out), " ")
+	for template := range out { // both with and without !, for two types
+		if out["!"+template] {
+			delete(out, template)
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(out)), " ")
 }
 
-// bind writes an ARN with the members that its variables are called after; not if one has no member.
-func bind(m model, o operation, arn string) (string, bool) {
-	ok, bound := strings.HasPrefix(arn, "arn:${Partition}:"), 0
+// bind writes an ARN with the members that its variables are called after; not if one has no member. It says whether
+// each request has these members.
+func bind(m model, o operation, arn string) (template string, required, ok bool) {
+	ok, required = strings.HasPrefix(arn, "arn:${Partition}:"), true
+	bound := 0
 	out := variable.ReplaceAllStringFunc(strings.TrimPrefix(arn, "arn:${Partition}:"), func(v string) string {
 		name := v[2 : len(v)-1]
 		switch name {
@@ -261,6 +287,7 @@ func bind(m model, o operation, arn string) (string, bool) {
 		for member, at := range m.inputs(o) {
 			if strings.EqualFold(member, name) && m.Shapes[at.Shape].Type == "string" {
 				places = append(places, "{"+m.place(member, at)+"}")
+				required = required && m.requires(o, member)
 			}
 		}
 		if ok = ok && len(places) == 1; !ok {
@@ -269,18 +296,62 @@ func bind(m model, o operation, arn string) (string, bool) {
 		bound++
 		return places[0]
 	})
-	return out, ok && bound > 0
+	ok = ok && bound > 0
+	return out, ok && required, ok
 }
 
-// arnMembers are the members that have an ARN of what the operation is about: roles are not.
-func arnMembers(m model, o operation) []string {
-	var out []string
+// named are the members of arns that have the ARN of a resource type: those that are called after it, or after any
+// resource.
+func named(arns map[string]string, resourceType string) []string {
+	kind, _, _ := strings.Cut(resourceType, "/")
+	kind = plain(kind)
+	var names []string
+	for name := range arns {
+		switch of := strings.TrimSuffix(plain(name), "arn"); of {
+		case kind, "", "resource":
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// plain is a name in lower case without what separates its words.
+func plain(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
+}
+
+// nameLike is how a member ends that names something.
+var nameLike = regexp.MustCompile(`(Id|Ids|Name|Names|Identifier|Identifiers|Arn|ARN|Arns|Url|Target|Bucket|Instances|` +
+	`Resource|Table|Cluster|name|id)$`)
+
+// others are the members that each request has, that name something, and that no template has.
+func others(m model, o operation, templates map[string]bool) []string {
+	var names []string
+	for name, at := range m.inputs(o) {
+		kind := m.Shapes[at.Shape].Type
+		if !m.requires(o, name) || !nameLike.MatchString(name) || kind != "string" && kind != "list" {
+			continue
+		}
+		place := m.place(name, at)
+		isIn := func(template string) bool {
+			return strings.TrimLeft(template, "!@") == place || strings.Contains(template, "{"+place+"}")
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(templates)), isIn) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// arnMembers are the members that have an ARN of what the operation is about, with their places: roles are not.
+func arnMembers(m model, o operation) map[string]string {
+	out := map[string]string{}
 	for name, at := range m.inputs(o) {
 		lower := strings.ToLower(name)
 		if strings.HasSuffix(lower, "arn") && !strings.Contains(lower, "role") && m.Shapes[at.Shape].Type == "string" {
-			out = append(out, "@"+m.place(name, at))
+			out[name] = m.place(name, at)
 		}
 	}
-	sort.Strings(out)
 	return out
 }
