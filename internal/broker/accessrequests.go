@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -409,22 +410,31 @@ func (b *Broker) mayApprove(
 	return nil
 }
 
-// answering returns the person who answers for what a principal does: the owner of an API key, if that is a person, and
-// else the principal itself.
+// maxOwners is how far the owners of API keys are followed.
+const maxOwners = 100
+
+// answering returns the person who answers for what a principal does: the owner of an API key, or of the key that owns
+// it, and so on. If that is no person, the principal answers for itself. Codes: denied (there are too many owners).
 func (b *Broker) answering(ctx context.Context, of rolebroker.PrincipalID) (rolebroker.PrincipalID, error) {
-	if of == "" || of.IsUser() {
-		return of, nil
+	at := of
+	for range maxOwners {
+		if at == "" {
+			return of, nil
+		}
+		if at.IsUser() {
+			return at, nil
+		}
+		key, err := b.store.APIKey(ctx, rolebroker.APIKeyID(at))
+		if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+			return of, nil // it was deleted
+		}
+		if err != nil {
+			return "", err
+		}
+		at = key.Owner
 	}
-	key, err := b.store.APIKey(ctx, rolebroker.APIKeyID(of))
-	switch {
-	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return of, nil // it was deleted
-	case err != nil:
-		return "", err
-	case key.Owner.IsUser():
-		return key.Owner, nil
-	}
-	return of, nil
+	return "", rolebroker.Errorf(rolebroker.CodeDenied, "the API key has more than %d owners, one above the other",
+		maxOwners).WithHint("use a key that a person made")
 }
 
 // holder names a person, or the API key that somebody uses.
@@ -560,40 +570,54 @@ func (a *asks) beginWait(id rolebroker.AgentID) (end func(), err error) {
 // invalid.
 func (b *Broker) ownerOf(ctx context.Context, of, nameOrID string) (rolebroker.PrincipalID, error) {
 	isID := rolebroker.IsID(nameOrID) || nameOrID == string(auth.BootstrapKey)
-	key, err := findPrincipal(ctx, b.store.APIKeys, func(k *rolebroker.APIKey) (string, bool) {
+	keys, err := findPrincipals(ctx, b.store.APIKeys, func(k *rolebroker.APIKey) (string, bool) {
 		return string(k.ID), isID && string(k.ID) == nameOrID || !isID && k.Name == nameOrID
 	})
-	if err != nil || key != "" {
-		return key, err
+	if err != nil {
+		return "", err
 	}
-	user, err := findPrincipal(ctx, b.store.Users, func(u *rolebroker.User) (string, bool) {
+	if len(keys) == 1 {
+		return rolebroker.PrincipalID(keys[0]), nil
+	}
+	users, err := findPrincipals(ctx, b.store.Users, func(u *rolebroker.User) (string, bool) {
 		return string(u.ID), isID && string(u.ID) == nameOrID || !isID && u.Email == nameOrID
 	})
-	if err == nil && user == "" {
-		err = noOwner(of, nameOrID)
+	switch {
+	case err != nil:
+		return "", err
+	case len(users) == 0:
+		return "", noOwner(of, nameOrID)
+	case len(users) > 1:
+		e := invalid(of, "owner", "%d people have the address %s", len(users), rolebroker.Quote(nameOrID))
+		e.Fields[0].Hint = rolebroker.Hintf("name one by ID: %s; rolebroker user list tells them apart",
+			strings.Join(users[:min(len(users), maxChoices)], ", "))
+		return "", e
 	}
-	return user, err
+	return rolebroker.PrincipalID(users[0]), nil
 }
 
-// findPrincipal looks through a list that is ordered by ID for the one that is meant; empty if there is none.
-func findPrincipal[T any](
+// maxChoices is how many people of one address are listed.
+const maxChoices = 10
+
+// findPrincipals looks through a list that is ordered by ID for those that are meant.
+func findPrincipals[T any](
 	ctx context.Context, list func(context.Context, rolebroker.Page) ([]T, error), is func(*T) (string, bool),
-) (rolebroker.PrincipalID, error) {
+) (ids []string, err error) {
 	page := rolebroker.Page{Limit: rulesPerPage}
 	for {
 		some, err := list(ctx, page)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		for i := range some {
 			id, found := is(&some[i])
 			if found {
-				return rolebroker.PrincipalID(id), nil
+				ids = append(ids, id)
 			}
 			page.After = id
 		}
 		if len(some) < rulesPerPage {
-			return "", nil
+			return ids, nil
 		}
 	}
 }

@@ -60,7 +60,11 @@ func (b *Broker) CreateAgent(
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, spec.Name)); err != nil {
 		return nil, err
 	}
-	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now(), Owner: who.Principal()}
+	owner, err := b.answering(ctx, who.Principal()) // who deletes a key still owns what was made with it
+	if err != nil {
+		return nil, err
+	}
+	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now(), Owner: owner}
 	agent, err := b.specified(ctx, fresh, spec)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ type APIKeySpec struct {
 	Name      string
 	Access    rolebroker.KeyAccess
 	ExpiresAt time.Time // zero: it does not expire
-	Owner     string    // the name or ID of an API key, or the e-mail address or ID of a person; empty: the caller
+	Owner     string    // the name or ID of an API key, or the e-mail address or ID of a person; empty: who answers for the caller
 }
 
 // APIKey finds the record of an API key, for auth. It is never cached. Codes: not_found.
@@ -61,16 +61,20 @@ func (b *Broker) CreateAPIKey(
 	return &key, secret, nil
 }
 
-// ownerOfKey finds the owner of a new key, and its name. Codes: invalid.
+// ownerOfKey finds the owner of a new key, and its name: the one who is named, or who answers for the caller. Codes:
+// denied, invalid.
 func (b *Broker) ownerOfKey(
 	ctx context.Context, who rolebroker.Caller, nameOrID string,
 ) (rolebroker.PrincipalID, string, error) {
-	if nameOrID == "" {
-		return who.Principal(), who.Name, nil
+	owner, err := b.answering(ctx, who.Principal())
+	if nameOrID != "" {
+		owner, err = b.ownerOf(ctx, "the API key", nameOrID)
 	}
-	owner, err := b.ownerOf(ctx, "the API key", nameOrID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", "", err
+	case owner == who.Principal():
+		return owner, who.Name, nil
 	}
 	if owner.IsUser() {
 		user, err := b.store.User(ctx, rolebroker.UserID(owner))

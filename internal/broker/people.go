@@ -104,7 +104,7 @@ func (b *Broker) remember(ctx context.Context, p *rolebroker.Person) (*rolebroke
 
 // SignInPerson signs in a person whom Admit admitted: a browser, or a command line. renewal is with what the identity
 // provider is asked again; zero: the sign-in ends after confirmedFor. It returns the secret, once, and when it expires.
-// Codes: denied, unauthenticated.
+// Codes: denied, expired.
 func (b *Broker) SignInPerson(
 	ctx context.Context, who rolebroker.Caller, renewal rolebroker.Secret, commandLine bool,
 ) (rolebroker.Secret, time.Time, error) {
@@ -131,11 +131,11 @@ func (b *Broker) SignInPerson(
 }
 
 // personSignIn makes the record of a sign-in of a person, without its secret. Whatever begins it, the provider's answer
-// is as old as the caller's. Codes: unauthenticated (the answer counts no more).
+// is as old as the caller's. Codes: expired (the answer counts no more).
 func (b *Broker) personSignIn(who rolebroker.Caller, lifetime time.Duration) (*rolebroker.SignIn, error) {
 	now, checked := b.now(), who.ConfirmedAt
 	if !now.Before(checked.Add(confirmedFor)) {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+		return nil, rolebroker.Errorf(rolebroker.CodeExpired,
 			"the identity provider answered for you too long ago").WithHint("sign in again")
 	}
 	return &rolebroker.SignIn{ID: rolebroker.NewSignInID(), User: who.User, CreatedAt: now, CheckedAt: checked,

@@ -108,11 +108,11 @@ func TestWhatFollowsFromASignInDoesNotOutliveIt(t *testing.T) {
 		http.StatusUnauthorized {
 		t.Errorf("the code then answers %d", answer.Code)
 	}
-	if _, err := s.broker.SignInCode(t.Context(), who); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	if _, err := s.broker.SignInCode(t.Context(), who); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
 		t.Errorf("another code: %v", err)
 	}
 	if _, _, err := s.broker.SignInPerson(t.Context(), who, rolebroker.Secret{}, false); rolebroker.CodeOf(err) !=
-		rolebroker.CodeUnauthenticated {
+		rolebroker.CodeExpired {
 		t.Errorf("another sign-in: %v", err)
 	}
 }
