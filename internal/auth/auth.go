@@ -281,6 +281,10 @@ func (a *Authenticator) Refused(ctx context.Context, address string, err error) 
 // identity provider.
 func (a *Authenticator) MayTry(address string) error { return a.Failures.Exceeded(a.Door, address) }
 
+// Attempt counts a request that makes the server ask the identity provider, whatever comes of it. It returns an error
+// if there were too many from the address.
+func (a *Authenticator) Attempt(address string) error { return a.Failures.Attempt(a.Door, address) }
+
 // refused records that a caller was not identified, and returns why. An error that says nothing about the caller,
 // such as unavailable, is not recorded.
 func (a *Authenticator) refused(

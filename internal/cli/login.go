@@ -37,7 +37,8 @@ as far as your groups permit, until the sign-in ends: after eight hours, or earl
 the company says so. ROLEBROKER_TOKEN and ROLEBROKER_TOKEN_FILE take precedence.
 
 Where there is no browser, or with --device, it shows a code and a page that you open in
-a browser on any machine. Approve no code that you did not ask for.
+a browser on any machine. Approve no code that you did not ask for: a command line of
+somebody else would act as you.
 
 The sign-in is saved in a file that only you can read. Programs that run as you can read it
 too, so run no agent as a user who is signed in.`,
@@ -80,6 +81,7 @@ func (a *app) login(ctx context.Context, cfg config.Client, device bool) error {
 	if err != nil {
 		return err
 	}
+	a.note("Whoever signs in now permits this command line to act as them at %s.", cfg.URL)
 	how := a.loginHere
 	if device {
 		how = a.loginElsewhere
@@ -191,7 +193,7 @@ func callback(host string, attempt openid.Attempt, arrived chan<- arrival) http.
 			return
 		}
 		came := arrival{code: rolebroker.NewSecret(query.Get("code"))}
-		says := "You can close this page: the command line goes on."
+		says := "You can close this page: the command line on this machine now acts as you. rolebroker logout ends that."
 		if came.code.IsZero() {
 			came.err = rolebroker.Errorf(rolebroker.CodeUnauthenticated,
 				"the identity provider did not let you in (%s)",

@@ -30,7 +30,7 @@ type employer struct {
 	env  []string
 }
 
-func newEmployer(t *testing.T) *employer {
+func newEmployer(t *testing.T, change ...func(*config.Server)) *employer {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +45,9 @@ func newEmployer(t *testing.T) *employer {
 		c.Listen, c.PublicURL = address, "http://"+address
 		c.OIDCIssuer, c.OIDCClientID, c.OIDCCLIClientID = dex.Issuer, "rolebroker", "cli"
 		c.OIDCAdminGroups = []string{"admins"}
+		for _, change := range change {
+			change(c)
+		}
 	}})
 	home := t.TempDir()
 	return &employer{TB: t, tb: tb, dex: dex, home: home,
@@ -149,11 +152,12 @@ func TestLoginInABrowser(t *testing.T) {
 		if status, _ := e.opens(forged.String()); status != http.StatusNotFound { // it goes on waiting
 			t.Errorf("a forged answer gets %d", status)
 		}
-		if status, page := e.opens(back.String()); status != http.StatusOK || !strings.Contains(page, "You can close") {
+		if status, page := e.opens(back.String()); status != http.StatusOK || !strings.Contains(page, "acts as you") {
 			t.Errorf("the browser sees %d %s", status, page)
 		}
 	})
-	if code != 0 || !strings.Contains(says, "as ada@example.com (admin)") {
+	if code != 0 || !strings.Contains(says, "as ada@example.com (admin)") ||
+		!strings.Contains(says, "permits this command line to act as them at "+e.tb.URL) {
 		t.Fatalf("login exits %d: %s", code, says)
 	}
 	path, in := e.saved()
@@ -248,6 +252,19 @@ func TestLoginWithADeviceCode(t *testing.T) {
 	e.tb.HandedOut(in.Token)
 	if code, _, errs := e.run("agent", "list"); code != 0 {
 		t.Errorf("agent list exits %d: %s", code, errs)
+	}
+}
+
+// Without a client for them, command lines do not sign in, and the error names the setting.
+func TestLoginWhereCommandLinesDoNotSignIn(t *testing.T) {
+	t.Parallel()
+	e := newEmployer(t, func(c *config.Server) { c.OIDCCLIClientID = "" })
+	for _, args := range [][]string{{}, {"--device"}} {
+		code, says := e.login(func(at string) { t.Errorf("it shows %s", at) }, args...)
+		if code == 0 || !strings.Contains(says, "--oidc-cli-client-id") ||
+			!strings.Contains(says, "command lines do not sign in at this server") {
+			t.Errorf("login %s exits %d: %s", args, code, says)
+		}
 	}
 }
 

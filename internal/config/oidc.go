@@ -19,7 +19,7 @@ func (c *Server) oidcFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.OIDCClientSecretFile, "oidc-client-secret-file", c.OIDCClientSecretFile,
 		"`FILE` with the secret of that client")
 	f.StringVar(&c.OIDCCLIClientID, "oidc-cli-client-id", c.OIDCCLIClientID,
-		"`ID` there of rolebroker login, a public client (default: that of this server)")
+		"`ID` there of rolebroker login, a public client (default: it is off)")
 	f.StringSliceVar(&c.OIDCScopes, "oidc-scopes", c.OIDCScopes, "ask for the scopes `NAME,NAME`")
 	f.StringVar(&c.OIDCGroupsClaim, "oidc-groups-claim", c.OIDCGroupsClaim, "`CLAIM` with the groups of a person")
 	f.StringSliceVar(&c.OIDCAdminGroups, "oidc-admin-groups", c.OIDCAdminGroups,

@@ -135,7 +135,8 @@ type Server struct {
 	OIDCClientSecretFile string
 
 	// OIDCCLIClientID is the ID of the client with which rolebroker login signs in: a public one, which may come
-	// back to http://localhost at any port, or may use device codes. Empty: OIDCClientID.
+	// back to http://localhost at any port, or may use device codes. It may be OIDCClientID. Empty: command lines do
+	// not sign in.
 	OIDCCLIClientID string
 
 	// OIDCScopes are what is asked for. With none, they are openid, profile and email, and groups and offline_access if

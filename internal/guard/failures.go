@@ -77,6 +77,20 @@ func (f *Failures) Exceeded(door, address string) error {
 	return limited(rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the credential was not checked"), address, wait)
 }
 
+// Attempt counts a request of nobody in particular that costs another server something, as if it had failed. After too
+// many it returns an error.
+func (f *Failures) Attempt(door, address string) error {
+	if f == nil {
+		return nil
+	}
+	wait := f.count(address)
+	if wait == 0 {
+		return nil
+	}
+	f.counted.Inc(door, "limited")
+	return limited(rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the sign-in was not begun"), address, wait)
+}
+
 // isRefusal reports whether a code is about the credential that a caller showed.
 func isRefusal(code rolebroker.Code) bool {
 	switch code {

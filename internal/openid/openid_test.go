@@ -226,6 +226,35 @@ func TestGroupsAreReadFromTheClaim(t *testing.T) {
 	w.refused(err, rolebroker.CodeUnavailable, "neither a text nor a list")
 }
 
+// Command lines sign in with a client that is named for them, and the provider asks the person again.
+func TestCommandLinesHaveAClientOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	question := openid.NewAttempt().Ask("http://localhost:1/callback")
+	question.CommandLine = true
+	off := w.provider(func(o *openid.Options) { o.CLIClientID = "" })
+	_, err := off.URL(t.Context(), question)
+	w.refused(err, rolebroker.CodeDenied, "command lines do not sign in")
+	_, err = off.BeginDevice(t.Context())
+	w.refused(err, rolebroker.CodeDenied, "command lines do not sign in")
+	_, _, err = off.AwaitDevice(t.Context(), rolebroker.NewSecret("x"), time.Second)
+	w.refused(err, rolebroker.CodeDenied, "command lines do not sign in")
+	_, err = off.Redeem(t.Context(), openid.Answer{Code: "x", CommandLine: true})
+	w.refused(err, rolebroker.CodeDenied, "command lines do not sign in")
+	_, err = off.Renew(t.Context(), rolebroker.NewSecret("x"), true)
+	w.refused(err, rolebroker.CodeDenied, "command lines do not sign in")
+	for id, want := range map[string]string{"cli": "cli", "rolebroker": "rolebroker"} {
+		at, err := w.provider(func(o *openid.Options) { o.CLIClientID = id }).URL(t.Context(), question)
+		u, _ := url.Parse(at)
+		if err != nil || u.Query().Get("client_id") != want || u.Query().Get("max_age") != "1" {
+			t.Errorf("with %s they are sent to %s: %v", id, at, err)
+		}
+	}
+	at, err := off.URL(t.Context(), openid.NewAttempt().Ask(callback))
+	if u, _ := url.Parse(at); err != nil || u.Query().Has("max_age") {
+		t.Errorf("a browser is sent to %s: %v", at, err)
+	}
+}
+
 func TestAttemptsResumeBySecret(t *testing.T) {
 	a := openid.NewAttempt()
 	b, ok := openid.ResumeAttempt(a.Secret())

@@ -23,7 +23,7 @@ import (
 type Options struct {
 	Issuer      string
 	ClientID    string
-	CLIClientID string // of command lines, a public client; empty: ClientID
+	CLIClientID string // of command lines, ClientID or a public client; empty: they do not sign in
 
 	// ClientSecret reads the secret of ClientID; nil: it is a public client.
 	ClientSecret func() (rolebroker.Secret, error)
@@ -103,14 +103,19 @@ func (l limit) RoundTrip(r *http.Request) (*http.Response, error) {
 // Issuer returns the URL of the provider.
 func (p *Provider) Issuer() string { return p.Options.Issuer }
 
-// URL returns where a person is sent. Codes: unavailable.
+// URL returns where a person is sent. A person who signs a command line in is asked to sign in again for that. Codes:
+// denied (command lines do not sign in), unavailable.
 func (p *Provider) URL(ctx context.Context, q Question) (string, error) {
 	client, _, err := p.client(ctx, q.CommandLine, q.Redirect)
 	if err != nil {
 		return "", err
 	}
-	return client.AuthCodeURL(q.State, oidc.Nonce(q.Nonce), oauth2.SetAuthURLParam("code_challenge", q.Challenge),
-		oauth2.SetAuthURLParam("code_challenge_method", "S256")), nil
+	params := []oauth2.AuthCodeOption{oidc.Nonce(q.Nonce), oauth2.SetAuthURLParam("code_challenge", q.Challenge),
+		oauth2.SetAuthURLParam("code_challenge_method", "S256")}
+	if q.CommandLine {
+		params = append(params, oauth2.SetAuthURLParam("max_age", "1")) // some take 0 for none
+	}
+	return client.AuthCodeURL(q.State, params...), nil
 }
 
 // Redeem returns the person who came back with a code. Codes: unauthenticated (the code is not good, or what the
@@ -124,7 +129,7 @@ func (p *Provider) Redeem(ctx context.Context, a Answer) (*rolebroker.Person, er
 	if err != nil {
 		return nil, p.refused(err, "the sign-in was used already, or took too long")
 	}
-	return p.person(ctx, found, client.ClientID, token, &a.Nonce)
+	return p.person(ctx, found, client.ClientID, token, &a)
 }
 
 // Renew asks again about a person. Codes: unauthenticated (the provider does not answer for the person any more),
@@ -229,13 +234,17 @@ func (p *Provider) scopes(supported []string) []string {
 
 // client returns this server as a client of the provider.
 func (p *Provider) client(ctx context.Context, commandLine bool, redirect string) (*oauth2.Config, *discovery, error) {
+	if commandLine && p.CLIClientID == "" {
+		return nil, nil, rolebroker.Errorf(rolebroker.CodeDenied, "command lines do not sign in at this server").
+			WithHint("ask its operator for the setting --oidc-cli-client-id; or set ROLEBROKER_TOKEN to an API key")
+	}
 	found, err := p.discover(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	client := &oauth2.Config{ClientID: p.ClientID, Endpoint: found.endpoint, RedirectURL: redirect,
 		Scopes: found.scopes}
-	if commandLine && p.CLIClientID != "" && p.CLIClientID != p.ClientID {
+	if commandLine && p.CLIClientID != p.ClientID {
 		client.ClientID, client.Endpoint.AuthStyle = p.CLIClientID, oauth2.AuthStyleInParams
 		return client, found, nil
 	}
@@ -279,9 +288,9 @@ func (p *Provider) refused(err error, notGood string) error {
 	return e
 }
 
-// person verifies the tokens and returns whom they are about. nonce is that of the attempt; nil: there was none.
+// person verifies the tokens and returns whom they are about. a is the answer that they are for; nil: there was none.
 func (p *Provider) person(
-	ctx context.Context, found *discovery, clientID string, token *oauth2.Token, nonce *string,
+	ctx context.Context, found *discovery, clientID string, token *oauth2.Token, a *Answer,
 ) (*rolebroker.Person, error) {
 	raw, _ := token.Extra("id_token").(string)
 	if raw == "" {
@@ -291,7 +300,7 @@ func (p *Provider) person(
 	if err != nil {
 		return nil, p.unverified(err)
 	}
-	if nonce != nil && subtle.ConstantTimeCompare([]byte(verified.Nonce), []byte(*nonce)) != 1 {
+	if a != nil && subtle.ConstantTimeCompare([]byte(verified.Nonce), []byte(a.Nonce)) != 1 {
 		return nil, p.unverified(errors.New("the nonce is not that of this sign-in"))
 	}
 	if verified.AccessTokenHash != "" {
@@ -303,6 +312,11 @@ func (p *Provider) person(
 	if err := verified.Claims(&claims); err != nil {
 		return nil, p.unverified(err)
 	}
+	if a != nil && a.CommandLine {
+		if err := p.fresh(claims); err != nil {
+			return nil, err
+		}
+	}
 	person := &rolebroker.Person{Issuer: verified.Issuer, Subject: verified.Subject,
 		Renewal: rolebroker.NewSecret(token.RefreshToken)}
 	if person.Subject == "" || len(person.Subject) > maxSubject {
@@ -313,10 +327,26 @@ func (p *Provider) person(
 			return nil, err
 		}
 	}
-	person.Name = firstText(claims, "name", "preferred_username")
-	person.Email = firstText(claims, "email")
+	person.Name, person.Email = named(claims)
 	person.Groups, err = p.groups(claims)
 	return person, err
+}
+
+// freshFor is how long a person has between signing in at the provider and coming back to a command line.
+const freshFor = 15 * time.Minute
+
+// fresh refuses a person who signed in at the provider long ago, as far as it says when that was. Else whoever has the
+// person open a page would be signed in as them.
+//
+// Source: OpenID Connect Core 1.0, sections 2 and 3.1.2.1.
+func (p *Provider) fresh(claims map[string]any) error {
+	at, ok := claims["auth_time"].(float64)
+	if !ok || p.Now().Sub(time.Unix(int64(at), 0)) <= freshFor {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+		"the identity provider did not have you sign in again, which a command line needs").
+		WithHint("sign out at the identity provider, then: rolebroker login")
 }
 
 // maxSubject is how long a subject may be.
@@ -356,6 +386,20 @@ func (p *Provider) more(
 		more[name] = value // what is signed counts
 	}
 	return more, nil
+}
+
+// named returns the name and the e-mail address. An address that the provider says it did not verify may be anybody's:
+// it is left out, and a name that looks like an address is marked, for people may choose it.
+func named(claims map[string]any) (name, email string) {
+	name = firstText(claims, "name", "preferred_username")
+	verified, text := claims["email_verified"], firstText(claims, "email_verified")
+	if verified != false && !strings.EqualFold(text, "false") {
+		email = firstText(claims, "email")
+	}
+	if email == "" && strings.Contains(name, "@") {
+		name += " (not verified)"
+	}
+	return name, email
 }
 
 // groups reads the groups from the claims.

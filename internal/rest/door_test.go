@@ -214,6 +214,8 @@ func (f failing) APIKey(context.Context, string, string) (rolebroker.Caller, err
 // Every code has its status, and causes are in the log only.
 func (failing) MayTry(string) error { return nil }
 
+func (failing) Attempt(string) error { return nil }
+
 func (failing) Refused(_ context.Context, _ string, err error) error { return err }
 
 func TestFailures(t *testing.T) {

@@ -151,6 +151,9 @@ func (s *server) beginDevice(
 	if err := s.mayTry(who); err != nil {
 		return nil, err
 	}
+	if err := s.Auth.Attempt(who.Address); err != nil {
+		return nil, err
+	}
 	begun, err := s.Provider.BeginDevice(ctx)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,9 @@ type Auth interface {
 	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	// MayTry returns an error if too many requests from an address failed.
 	MayTry(address string) error
+	// Attempt counts a request that makes the server ask the identity provider. It returns an error if there were too
+	// many from an address.
+	Attempt(address string) error
 	// Refused records that a person was not identified through the identity provider, and returns why.
 	Refused(ctx context.Context, address string, err error) error
 }
