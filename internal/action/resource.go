@@ -9,6 +9,7 @@ import (
 type template struct {
 	arn    bool
 	must   bool // without it, the resources are not known
+	other  bool // it makes no ARN: with its parameter, the resources are not known
 	pieces []piece
 }
 
@@ -20,15 +21,16 @@ type piece struct {
 }
 
 // parseTemplates reads templates such as dynamodb:%R:%A:table/{b:TableName} and @b:ResourceArn. A ! before one says that
-// there are more resources if the request does not have what the template needs, and a * that there are more anyway.
+// there are more resources if the request does not have what the template needs, ?b:GroupName that there are more if it
+// has this parameter, and a * that there are more anyway.
 func parseTemplates(spec string) (list []template, open bool) {
 	for _, s := range strings.Fields(spec) {
 		s, must := strings.CutPrefix(s, "!")
 		switch {
 		case s == "*":
 			open = true
-		case s[0] == '@':
-			list = append(list, template{arn: true, must: must, pieces: []piece{{s[3:], s[1]}}})
+		case s[0] == '@', s[0] == '?':
+			list = append(list, template{arn: true, must: must, other: s[0] == '?', pieces: []piece{{s[3:], s[1]}}})
 		default:
 			list = append(list, template{must: must, pieces: parsePieces(s)})
 		}
@@ -64,6 +66,11 @@ func (r *Request) resources(op *operation, w where) ([]string, error) {
 	open := op.any
 	for i := range op.resources {
 		t := &op.resources[i]
+		if t.other {
+			_, is := r.parameter(t.pieces[0], w)
+			open = open || is != missing
+			continue
+		}
 		arn, is := r.fill(op, t, w)
 		if is == readable {
 			out = append(out, arn)

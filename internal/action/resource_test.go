@@ -69,8 +69,14 @@ func TestAllResourcesOfACall(t *testing.T) {
 		{"ssm POST - /", "AmazonSSM.UpdateOpsItem", `{"OpsItemId":"oi-1","OpsItemArn":"arn:aws:ssm:x"}`, "arn:aws:ssm:x *"},
 		{"dynamodb POST - /", dynamo + "RestoreTableToPointInTime", `{"SourceTableArn":"` + table + `a","TargetTableName":"b"}`,
 			table + "a *"},
+		// Another name of the same thing beside the one that a template has.
+		{"xray POST - /DeleteGroup", "", `{"GroupARN":"arn:aws:xray:x"}`, "arn:aws:xray:x"},
+		{"xray POST - /DeleteGroup", "", `{"GroupARN":"arn:aws:xray:x","GroupName":"production"}`, "arn:aws:xray:x *"},
+		{"logs POST - /", logs + "StartQuery", `{"logGroupName":"g","logGroupNames":["production"]}`,
+			"arn:aws:logs:" + here + "log-group:g *"},
 		// The only name of a type is not there, and another one is.
 		{"dynamodb POST - /", dynamo + "Query", `{"IndexName":"i"}`, "*"},
+		{"sns POST - /", "", "Action=Publish&Message=m&TargetArn=arn:aws:sns:x", "arn:aws:sns:x *"},
 
 		// A parameter that is there twice, or in a form that cannot be read.
 		{"sqs POST - /", "AmazonSQS.StartMessageMoveTask", `{"SourceArn":"` + queue + `mine","DestinationArn":"x",` +

@@ -225,7 +225,7 @@ var variable = regexp.MustCompile(`\$\{([^}]*)\}`)
 // resources says where in the request the ARNs are, or what they are made of. It adds a * unless they are sure to be all
 // that the actions are on: the data has resource types of each action, each type has a template, and a name that each
 // request has is in a template, or else each request has what the templates need. A template begins with ! if it is the
-// only one of a type that every call is on.
+// only one of a type that every call is on. A place after ? may have another name of what a template has.
 func (t *table) resources(m model, o operation, actions []string) string {
 	arns := arnMembers(m, o)
 	out := map[string]bool{}
@@ -259,8 +259,14 @@ func (t *table) resources(m model, o operation, actions []string) string {
 			sure = sure && required
 		}
 	}
-	if open || !sure && len(others(m, o, out)) > 0 {
+	required, optional := others(m, o, out)
+	switch {
+	case open || !sure && len(required) > 0:
 		out["*"] = true
+	case !sure:
+		for _, place := range optional {
+			out["?"+place] = true
+		}
 	}
 	for template := range out { // both with and without !, for two types
 		if out["!"+template] {
@@ -322,27 +328,38 @@ func plain(name string) string {
 }
 
 // nameLike is how a member ends that names something.
-var nameLike = regexp.MustCompile(`(Id|Ids|Name|Names|Identifier|Identifiers|Arn|ARN|Arns|Url|Target|Bucket|Instances|` +
-	`Resource|Table|Cluster|name|id)$`)
+var nameLike = regexp.MustCompile(`(Id|Ids|IdList|Name|Names|NameList|Identifier|Identifiers|Arn|ARN|Arns|ArnList|Url|` +
+	`Target|Bucket|Instances|Resource|Table|Cluster|name|id)$`)
 
-// others are the members that each request has, that name something, and that no template has.
-func others(m model, o operation, templates map[string]bool) []string {
-	var names []string
-	for name, at := range m.inputs(o) {
-		kind := m.Shapes[at.Shape].Type
-		if !m.requires(o, name) || !nameLike.MatchString(name) || kind != "string" && kind != "list" {
-			continue
-		}
-		place := m.place(name, at)
-		isIn := func(template string) bool {
-			return strings.TrimLeft(template, "!@") == place || strings.Contains(template, "{"+place+"}")
-		}
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(templates)), isIn) {
-			names = append(names, name)
+// nameEnd is what the names of one thing differ in, as LaunchTemplateId and LaunchTemplateName.
+var nameEnd = regexp.MustCompile(`(?:identifier|id|name|arn|list|s)+$`)
+
+// others are the places of members that name something and that no template has: those that each request has, and of
+// the others those that are called as one that a template has.
+func others(m model, o operation, templates map[string]bool) (required, optional []string) {
+	has, stems := map[string]bool{}, map[string]bool{}
+	for template := range templates {
+		for _, place := range placeIn.FindAllStringSubmatch(template, -1) {
+			has[place[1]] = true
+			stems[nameEnd.ReplaceAllString(strings.ToLower(place[1][2:]), "")] = true
 		}
 	}
-	return names
+	delete(stems, "")
+	for name, at := range m.inputs(o) {
+		place, kind := m.place(name, at), m.Shapes[at.Shape].Type
+		switch {
+		case !nameLike.MatchString(name) || kind != "string" && kind != "list" || has[place]:
+		case m.requires(o, name):
+			required = append(required, place)
+		case stems[nameEnd.ReplaceAllString(strings.ToLower(name), "")]:
+			optional = append(optional, place)
+		}
+	}
+	return required, optional
 }
+
+// placeIn is a place in a template.
+var placeIn = regexp.MustCompile(`[@{]([lqhb]:[^}]*)`)
 
 // arnMembers are the members that have an ARN of what the operation is about, with their places: roles are not.
 func arnMembers(m model, o operation) map[string]string {
