@@ -60,7 +60,8 @@ type Activity struct {
 	From     time.Time
 	Sessions int // that began
 	Calls    int // through the gateway
-	Refused  int // of them
+	Refused  int // of them, but for those that lacked a yes
+	Waited   int // of them: refused because a person had not approved them
 }
 
 // MaxActivity bounds the numbers of an Activity.

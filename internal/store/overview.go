@@ -29,7 +29,10 @@ var (
 		SELECT count(*) FROM (SELECT 1 FROM calls WHERE id >= $1 AND id < $2 LIMIT $3) AS counted`)
 	countRefused = newStatement("countRefused", `
 		SELECT count(*) FROM (
-			SELECT 1 FROM calls WHERE id >= $1 AND id < $2 AND decision = 'refused' LIMIT $3) AS counted`)
+			SELECT 1 FROM calls WHERE id >= $1 AND id < $2 AND decision = 'refused' AND code <> $4 LIMIT $3) AS counted`)
+	countWaited = newStatement("countWaited", `
+		SELECT count(*) FROM (
+			SELECT 1 FROM calls WHERE id >= $1 AND id < $2 AND decision = 'refused' AND code = $4 LIMIT $3) AS counted`)
 	digestedCalls = newStatement("digestedCalls", `SELECT hour, calls FROM call_digests WHERE hour >= $1`)
 
 	endingTokens = newStatement("endingTokens", `
@@ -62,7 +65,7 @@ func (s *Store) count(ctx context.Context, st *statement, args ...any) (n int, e
 	return n, err
 }
 
-// Activity counts the sessions, calls and refused calls of each of so many hours from a time on, which begins an hour.
+// Activity counts the sessions, calls, refused calls and calls that lacked a yes of each of so many hours from a time on, which begins an hour.
 // It counts up to most of each, except the calls of an hour that has a digest.
 func (s *Store) Activity(
 	ctx context.Context, from time.Time, hours, most int,
@@ -83,7 +86,10 @@ func (s *Store) Activity(
 			a.Calls, err = s.count(ctx, countCalls, first, last, max(most, 0))
 		}
 		if err == nil {
-			a.Refused, err = s.count(ctx, countRefused, first, last, max(most, 0))
+			a.Refused, err = s.count(ctx, countRefused, first, last, max(most, 0), string(rolebroker.CodeApproval))
+		}
+		if err == nil {
+			a.Waited, err = s.count(ctx, countWaited, first, last, max(most, 0), string(rolebroker.CodeApproval))
 		}
 		if err == nil {
 			a.Sessions, err = s.count(ctx, countSessions, millis(a.From), millis(until), max(most, 0))

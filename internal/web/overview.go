@@ -24,6 +24,7 @@ type overviewPage struct {
 	Charts   []chart     // of the last day; empty: AWS is not connected yet, and nothing happened
 	Hours    []hourRow   // the same in numbers
 	Refused  string      // how many calls were refused in the last day, as "3 calls"; empty: none
+	Waited   string      // the same of those that lacked a person's yes
 }
 
 // startStep is one of the steps to connect AWS.
@@ -70,7 +71,7 @@ type bar struct {
 }
 
 // hourRow is an hour in numbers.
-type hourRow struct{ Hour, Sessions, Calls, Refused string }
+type hourRow struct{ Hour, Sessions, Calls, Refused, Waited string }
 
 // How many things of a kind the page shows, and the size of the picture of a chart.
 const (
@@ -281,17 +282,24 @@ func (p *overviewPage) count(hours []rolebroker.Activity) {
 		return
 	}
 	p.Charts = []chart{sessions, calls}
+	for _, a := range hours {
+		p.Hours = append(p.Hours, hourRow{hourOf(a.From), counted(a.Sessions), counted(a.Calls), counted(a.Refused),
+			counted(a.Waited)})
+	}
+	p.Refused = callsIn(hours, refused)
+	p.Waited = callsIn(hours, func(a rolebroker.Activity) int { return a.Waited })
+}
+
+// callsIn is how many calls of a kind the hours have, as "3 calls"; empty: none.
+func callsIn(hours []rolebroker.Activity, of func(rolebroker.Activity) int) string {
 	total, exact := 0, true
 	for _, a := range hours {
-		total, exact = total+a.Refused, exact && a.Refused < rolebroker.MaxActivity
-		p.Hours = append(p.Hours, hourRow{hourOf(a.From), counted(a.Sessions), counted(a.Calls), counted(a.Refused)})
+		total, exact = total+of(a), exact && of(a) < rolebroker.MaxActivity
 	}
-	switch {
-	case total == 1:
-		p.Refused = "1 call"
-	case total > 1:
-		p.Refused = upTo(total, exact) + " calls"
+	if total == 0 {
+		return ""
 	}
+	return upTo(total, exact) + " " + oneOrMany(int64(total), "call", "calls")
 }
 
 // draw makes the bars of the hours.

@@ -149,7 +149,9 @@ func TestTheOverviewOfAReader(t *testing.T) {
 	s.seen(eks, rolebroker.RunnerReport{})
 	call := rolebroker.Call{ID: rolebroker.NewCallID(s.now), EndedAt: s.now, Agent: agent.ID, Service: "s3",
 		Operation: "GetObject", Level: rolebroker.CallRead, Decision: rolebroker.CallRefused, Times: 1}
-	if err := s.store.RecordCalls(ctx, []rolebroker.Call{call}); err != nil {
+	waited := call
+	waited.ID, waited.Code = rolebroker.NewCallID(s.now), rolebroker.CodeApproval
+	if err := s.store.RecordCalls(ctx, []rolebroker.Call{call, waited}); err != nil {
 		t.Fatal(err)
 	}
 	s.now = s.now.Add(11 * time.Second) // the broker counts again after ten
@@ -157,7 +159,7 @@ func TestTheOverviewOfAReader(t *testing.T) {
 	reader.shows("/", "Fails now", `href="/roles/`+role+`">production: readonly</a>`, "A token of scout",
 		`href="/agents/`+string(agent.ID)+`/tokens"`, "&lt;laptop&gt;", "ends in 13 days",
 		`<a id="refused" href="/calls?decision=refused">1 call refused</a>`, `class="refused"`, "<caption>",
-		"Calls by the hour: 1 in")
+		">1 call waited for a yes</a>", "Calls by the hour: 2 in")
 	reader.lacks("/", "Silent runners", "in time", "All clear", "three steps", `method="post" action="/int`)
 	reader.shows("/roles/"+role, "Why it fails", "readonly")
 	s.now = s.now.Add(2 * time.Hour)

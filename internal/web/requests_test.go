@@ -97,7 +97,7 @@ func TestRulesOnAPage(t *testing.T) {
 	a := newAsker(t)
 	admin, approver := a.as(a.admin), a.as(a.key("approver", rolebroker.KeyApprover))
 	approver.shows("/access-requests", `href="/approval-rules"`)
-	approver.shows("/approval-rules", "There are no rules", "admin API key")
+	approver.shows("/approval-rules", "There are no rules", "you can, in the", "To make a rule takes an admin API key.")
 	rule := []string{"name", "reads", "reason", "reading <harms> nobody", "max_duration", "30m"}
 	approver.answers(approver.post("/approval-rules/new", append(rule, "agent", "scout")...), http.StatusForbidden)
 	for wrong, says := range map[[2]string]string{{"role", ""}: "every request of every agent",

@@ -365,12 +365,15 @@ func testActivity(s *suite) {
 		if after >= time.Hour {
 			c.Decision = rolebroker.CallRefused
 		}
+		if after == time.Hour {
+			c.Code = rolebroker.CodeApproval
+		}
 		s.recordCalls(c)
 	}
 	counted, err := s.store.Activity(s.ctx, hour, 2, 5)
 	s.must(err)
 	s.equal(counted, []rolebroker.Activity{
-		{From: hour, Sessions: 2, Calls: 2}, {From: hour.Add(time.Hour), Sessions: 2, Calls: 2, Refused: 2}})
+		{From: hour, Sessions: 2, Calls: 2}, {From: hour.Add(time.Hour), Sessions: 2, Calls: 2, Refused: 1, Waited: 1}})
 	counted, err = s.store.Activity(s.ctx, hour, 1, 1)
 	s.must(err)
 	s.equal(counted, []rolebroker.Activity{{From: hour, Sessions: 1, Calls: 1}})
