@@ -35,6 +35,9 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 		`href="#buckets-`+id+`"`)
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports/a", "action", "create")...), wrong,
 		"&#34;reports/a&#34; is not the name or the ARN of a bucket", `value="reports/a"`)
+	b.answers(b.post("/agents/new", "name", "my scout", "another", "nothing", "integration", id, "preset."+id, "ask-calls",
+		"action", "create"), wrong, "3 fields are not right", `href="#name"`, "Use my-scout", "Name a bucket that it reads",
+		`href="#another"`)
 	b.answers(b.post("/agents/new", append(asks, "buckets."+id, "reports", "action", "say")...), http.StatusOK,
 		"In production, scout reads the bucket reports by itself; every other call waits for a person’s yes. It holds "+
 			"no AWS key.")

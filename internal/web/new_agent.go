@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -146,13 +147,30 @@ func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 			return err
 		}
 	}
+	creates := !offered && (!adds || action == "create") && action != "remove" && action != "say"
 	switch {
-	case page.Errors != nil:
+	case creates && page.check(), page.Errors != nil:
 		return s.askForAgent(w, r, v, http.StatusUnprocessableEntity, page)
-	case offered, adds && action != "create", action == "remove", action == "say":
+	case !creates:
 		return s.askForAgent(w, r, v, http.StatusOK, page)
 	}
 	return s.create(w, r, v, page)
+}
+
+// check finds all that is wrong with what was typed, and reports whether anything is.
+func (p *newAgentPage) check() (wrong bool) {
+	agent := rolebroker.Agent{Name: p.NewName, Description: p.NewDescription}
+	if found := agentErrors(agent.Check()); found != nil {
+		p.NameOffer = offer(p.NewName)
+		maps.Copy(found, p.Errors)
+		p.Errors = found
+	}
+	for i := range p.Chosen {
+		if c := &p.Chosen[i]; c.wrong != nil {
+			c.Unknown, wrong = bucketsError(c.wrong), true
+		}
+	}
+	return wrong || p.Errors != nil
 }
 
 // addTyped adds the integration whose name was typed.
@@ -167,7 +185,7 @@ func (s *server) addTyped(r *http.Request, v *visit, page *newAgentPage) error {
 	case err != nil:
 		return err
 	case page.index(in.ID) >= 0:
-		wrong = sentence(fmt.Sprintf("%s is chosen already", in.Name))
+		wrong = "The integration " + in.Name + " is chosen already."
 	case len(page.Chosen) == maxNames:
 		wrong = fmt.Sprintf("The form takes %d integrations. Connect more on the agent’s page.", maxNames)
 	}
@@ -184,10 +202,6 @@ func (s *server) create(w http.ResponseWriter, r *http.Request, v *visit, page *
 	connections := []broker.ConnectionSpec{}
 	for i := range page.Chosen {
 		c := &page.Chosen[i]
-		if c.wrong != nil {
-			c.Unknown = bucketsError(c.wrong)
-			return s.askForAgent(w, r, v, http.StatusUnprocessableEntity, page)
-		}
 		connections = append(connections, broker.ConnectionSpec{Integration: string(c.ID), Limits: &c.limits})
 	}
 	agent, err := s.Broker.CreateAgent(r.Context(), v.who, broker.AgentSpec{Name: page.NewName,

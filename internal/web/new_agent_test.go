@@ -131,7 +131,7 @@ func TestNewAgentAmong500Integrations(t *testing.T) {
 	form(wrong, []string{"name", "x", "another", "team-900", "action", "create"}, "team-900", `href="#another"`)
 	form(wrong, []string{"name", "x", "another", "", "action", "add"}, "Enter the name of an integration.")
 	form(wrong, []string{"name", "x", "integration", id, "another", "team-300", "action", "add"},
-		"Team-300 is chosen already")
+		"The integration team-300 is chosen already.")
 	form(http.StatusConflict, []string{"name", "scout", "action", "create"}, "Use scout-1", `href="#name"`)
 	form(wrong, []string{"name", "a b", "action", "create"}, "Use a-b",
 		"It cannot be created yet: 1 field is not right.")
