@@ -35,6 +35,10 @@ func TestAnExistingRoleInAFormThatIsNotSaved(t *testing.T) {
 	sends(http.StatusOK, append(role, "action", "merge", "current_policy", "{"), "The policy is not JSON",
 		`id="current-policy" class="mono" name="current_policy" rows="4"`)
 	sends(http.StatusOK, []string{"role.0.arn", "", "action", "merge", "current_policy", theirs}, "ARN of the role")
+	b.answers(b.post("/integrations/new/aws", append(role, "action", "merge", "current_policy", theirs, "name",
+		"Company data", "mode", "platform", "external_id", external, "rows", "1", "role.0.name", "readonly",
+		"role.0.region", "us-east-1", "role.0.enabled", "on")...), http.StatusOK, `First correct the <a href="#name">Name</a>`,
+		`aria-invalid="true" aria-describedby="name-problem"`, "Use company-data", "1 field is not right")
 	sends(http.StatusOK, append(role, "action", "merge", "current_policy", theirs, "merge_role", "other"),
 		"ARN of the role")
 	shown = sends(http.StatusOK, append(role, "action", "merge", "current_policy", theirs),

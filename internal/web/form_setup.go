@@ -39,9 +39,10 @@ func (s *server) addSetup(ctx context.Context, v *visit, page *formPage) error {
 
 // merging is how the trust policy of a role, which somebody pasted, has to change.
 type merging struct {
-	Role    string // its name, as it was typed; empty: the first one
-	Pasted  string // the policy; empty: none was
-	Problem string // what is wrong with it; empty: nothing
+	Role    string  // its name, as it was typed; empty: the first one
+	Pasted  string  // the policy; empty: none was
+	Problem string  // what is wrong with it; empty: nothing
+	Names   []fault // names that have to be corrected first
 	Advice  rolebroker.Hint
 	Setup   *rolebroker.Setup // nil: nobody asked, or there is a problem
 }
@@ -64,6 +65,9 @@ func (s *server) merge(ctx context.Context, v *visit, page *formPage) error {
 		m.Problem = "Enter the name and the ARN of the role in step 4 first."
 		return nil
 	}
+	if m.Names = page.wrongNames(i); m.Names != nil {
+		return nil
+	}
 	draft.Roles = draft.Roles[i : i+1]
 	req, err := s.clusterSetup(ctx, v, page)
 	if err != nil {
@@ -75,6 +79,22 @@ func (s *server) merge(ctx context.Context, v *visit, page *formPage) error {
 		return nil
 	}
 	return err
+}
+
+// wrongNames marks the name of the integration and that of a role if they are not valid, since commands have them, and
+// returns the errors.
+func (p *formPage) wrongNames(role int) []fault {
+	var wrong []rolebroker.Field
+	for path, name := range map[string]string{"name": p.Name, rolePath(role, "name"): p.Rows[role].Name} {
+		if err := rolebroker.CheckName(name); name != "" && err != nil {
+			wrong = append(wrong, rolebroker.Field{Path: path, Message: err.Error()})
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	p.showErrors(nil, wrong)
+	return p.Faults()
 }
 
 // Changes returns whether the pasted policy has to change.
