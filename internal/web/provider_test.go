@@ -283,14 +283,14 @@ func TestTroubleWithTheProviderIsOnThePage(t *testing.T) {
 	}
 }
 
-// The owner of an agent is a person, who does not approve its requests; an API key of nobody's owns nothing.
+// The owner of an agent is a person, who may not approve its requests; an API key of nobody's owns nothing.
 func TestAPersonOwnsAgents(t *testing.T) {
 	c := newCompany(t)
 	ada := c.person("ada")
 	to := ada.post(home+"/agents/new", "name", "scout").Header().Get("Location")
 	path, _, _ := strings.Cut(to, "?")
 	page := ada.get(home + path).Body.String()
-	if !strings.Contains(page, "owned by ada@example.com, who does not approve its requests") {
+	if !strings.Contains(page, "owned by ada@example.com, who may not approve its requests") {
 		t.Errorf("%s does not say who owns it: %s", path, page)
 	}
 	// A key that she makes is hers.
