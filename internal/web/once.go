@@ -22,6 +22,7 @@ type once struct {
 	Expires time.Time // when the secret expires; zero: never
 	Name    string    // of an API key
 	Access  string    // of an API key
+	Request string    // the access request from whose page somebody came to make an API key; empty: from elsewhere
 }
 
 // onceAge is how long the browser has to get the page.

@@ -184,6 +184,7 @@ func TestWhoMayDecideOnAPage(t *testing.T) {
 	a := newAsker(t)
 	page := a.asks("")
 	reader, owner := a.as(a.reader), a.as(a.admin)
+	id := strings.TrimPrefix(page, rolebroker.AccessRequestPage)
 	if shown := reader.get(page).Body.String(); strings.Contains(shown, "/approve") || strings.Contains(shown, "/deny") {
 		t.Errorf("a reader is offered to decide:\n%s", shown)
 	}
@@ -192,7 +193,12 @@ func TestWhoMayDecideOnAPage(t *testing.T) {
 		reader.answers(reader.get(page+decision), http.StatusNotFound)
 	}
 	owner.shows(page, "You own this agent", "Break the Glass and Approve",
-		`<a href="/settings?access=approver#keys">make one for an approver</a>`)
+		`<a href="/settings?access=approver&amp;request=`+id+`#keys">make one for an approver</a>`)
+	owner.shows("/settings?access=approver&request="+id, `<input type="hidden" name="request" value="`+id+`">`)
+	made := owner.post("/settings/keys", "name", "dana", "access", "approver", "request", id)
+	owner.shows(made.Header().Get("Location"), "Give it to the person who approves", "/access-requests</pre>",
+		`href="/access-requests/`+id+`">I have it, back to the request`)
+	owner.lacks("/settings?access=approver&request=../agents", `name="request"`)
 	owner.answers(owner.post(page+"/approve", "duration", "10m"), http.StatusForbidden, "owns agent")
 	owner.answers(owner.post(page+"/approve", "duration", "10m", "break_glass", "yes"), http.StatusUnprocessableEntity,
 		"required to break the glass")

@@ -40,6 +40,9 @@ type settingsPage struct {
 	Keys    []keyRow
 	Refused string // why a key could not be deleted
 
+	Request string // the access request from whose page the person came; empty: they came from elsewhere
+	Inbox   string // the address that an approver opens
+
 	Created string // a new key, which is never shown again; empty: none was made
 	KeyName string // of a new key, as it was typed
 	Access  rolebroker.KeyAccess
@@ -105,14 +108,23 @@ func (s *server) addPeople(ctx context.Context, v *visit, page *settingsPage) er
 const settingsPatience = time.Second
 
 func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &settingsPage{Access: rolebroker.KeyReadOnly}
+	page := &settingsPage{Access: rolebroker.KeyReadOnly, Request: askedFor(r.URL.Query().Get("request"))}
 	if r.URL.Query().Get("access") == string(rolebroker.KeyApprover) {
 		page.Access = rolebroker.KeyApprover
 	}
 	if shown := s.takeOnce(w, r); shown != nil {
 		page.Created, page.KeyName, page.Access = shown.Secret, shown.Name, rolebroker.KeyAccess(shown.Access)
+		page.Request, page.Inbox = askedFor(shown.Request), s.address(r).URL+inboxPath
 	}
 	return s.renderSettings(w, r, v, http.StatusOK, page)
+}
+
+// askedFor is the ID of an access request; empty: the text is none.
+func askedFor(id string) string {
+	if !rolebroker.IsAccessRequestID(id) {
+		return ""
+	}
+	return id
 }
 
 // renderSettings adds to the page the settings as they are now, and shows it.
@@ -180,6 +192,7 @@ func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) 
 		KeyName: formValue(r, "name"),
 		Access:  rolebroker.KeyAccess(formValue(r, "access")),
 		Expiry:  formValue(r, "expiry"),
+		Request: askedFor(formValue(r, "request")),
 	}
 	secret, err := s.makeAPIKey(r.Context(), v, page)
 	if page.Errors = fieldErrors(err); page.Errors != nil {
@@ -188,7 +201,8 @@ func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return err
 	}
-	return s.toOnce(w, r, "/settings", once{Secret: secret.Reveal(), Name: page.KeyName, Access: string(page.Access)})
+	return s.toOnce(w, r, "/settings", once{Secret: secret.Reveal(), Name: page.KeyName, Access: string(page.Access),
+		Request: page.Request})
 }
 
 func (s *server) makeAPIKey(ctx context.Context, v *visit, page *settingsPage) (rolebroker.Secret, error) {
