@@ -54,7 +54,7 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 
 	// On its page the buckets are there, and can be changed; so can the policy.
 	agent := "/agents/scout"
-	b.shows(agent, "reads the buckets reports and media by itself; every other call waits")
+	b.shows(agent, "reads the buckets reports and media by itself; every other call waits", "never waits for a person")
 	form := "/agents/scout/limits/" + id
 	page := b.get(form).Body.String()
 	for _, text := range []string{`value="reports media"`, "s3:GetObjectVersion", `value="call" checked`} {
@@ -83,6 +83,7 @@ func TestAnAgentReadsABucketAndAsksForEverythingElse(t *testing.T) {
 		`href="#exempt-policy"`)
 	b.answers(b.post(form, "form", "limits", "version", "3", "access", "full", "keys", "lent", "scope", "all",
 		"approval", "none", "exempt_policy", own), http.StatusSeeOther)
+	b.lacks(agent, "never waits for a person")
 	if c := connection(); c.ExemptPolicy != "" || c.Approval != rolebroker.ApprovalNone {
 		t.Errorf("without approval it is %+v", c)
 	}

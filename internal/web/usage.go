@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,6 +22,7 @@ type usage struct {
 	Role     string            // a reference to another role; empty: there is none
 	MustName bool              // there is no default role, so a role has to be named
 	Withheld bool              // the AWS keys of some of its roles are withheld
+	Asks     bool              // calls wait for a person, but none of its roles waits as a whole
 }
 
 // usageOf makes the snippets for an agent that may borrow the offers.
@@ -35,7 +37,9 @@ func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offe
 			u.Role = offer.Reference
 		}
 		u.Withheld = u.Withheld || offer.Keys == rolebroker.KeysWithheld
+		u.Asks = u.Asks || offer.ChangesNeedApproval || offer.CallsNeedApproval
 	}
+	u.Asks = u.Asks && !slices.ContainsFunc(offers, func(o rolebroker.Offer) bool { return o.NeedsApproval })
 	return u
 }
 
