@@ -257,18 +257,41 @@ func TestAnApproverChangesWhatIsApproved(t *testing.T) {
 	p.presses("Change what is approved")
 	p.fills("For", "2h")
 	p.findsTicked("Only what this call does", true)
-	p.ticks("Every change that production/deployer allows")
+	p.ticks("Every change that production/deployer allows, for the task clean-up")
 	p.presses("Approve")
 	p.findsFault("For", "longer than the 1h")
 	p.eventually("what is wrong is in view", `(({ top, bottom }) => top > 0 && bottom < innerHeight)(
 		document.querySelector('#not-decided a[href="#duration"]').getBoundingClientRect())`)
-	p.findsTicked("Every change that production/deployer allows", true)
+	p.findsTicked("Every change that production/deployer allows, for the task clean-up", true)
 	p.fills("For", "10 minutes")
 	p.presses("Approve")
 	p.sees("Approved by dana", "every change that production/deployer allows, for 10 minutes")
 	if req := in.request("call"); !req.Narrowed.IsZero() {
 		t.Errorf("it is narrowed to %+v", req.Narrowed)
 	}
+}
+
+// What an approval permits follows the choice, as it is made. A link makes no choice.
+func TestWhatAnApprovalPermitsFollowsTheChoice(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	p := in.visitor(in.dana)
+	says := func(text string) {
+		t.Helper()
+		p.in("[aria-labelledby=permits-title]").sees(text)
+	}
+	p.opens(in.pages["call"] + "?only=task&duration=5m")
+	says("for 1 hour, as often as")
+	p.presses("Change what is approved")
+	p.fills("For", "10 minutes")
+	says("for 10 minutes, as often as")
+	p.ticks("Every change that production/deployer allows, for the task clean-up")
+	says("make every change that production/deployer allows")
+	says("for 10 minutes.")
+	p.opens(in.pages["borrow"])
+	p.presses("Change what is approved")
+	p.chooses("Access", "view-only: The agent may list what is there, as AWS’s ViewOnlyAccess does, and read hardly any data.")
+	says("list what is there with")
 }
 
 // The buttons at the foot of a phone hide nothing: neither what has the focus, nor the end of the page.

@@ -61,7 +61,16 @@ func (p requestPage) CanBeOne() bool {
 func (p requestPage) IsOne() bool { return p.CanBeOne() && p.Chosen != allForTask }
 
 // Permits says what an approval as it is chosen lets the agent do.
-func (p requestPage) Permits() string { return permits(&p.Request.AccessRequest, p.IsOne()) }
+func (p requestPage) Permits() string {
+	r := p.Request.AccessRequest
+	if d, err := parseDuration(p.Duration); err == nil && d > 0 && d < r.Duration {
+		r.Duration = d
+	}
+	if slices.Contains(r.Grantable(), p.Access) {
+		r.Access = p.Access
+	}
+	return permits(&r, p.IsOne())
+}
 
 // Pending returns whether somebody has to decide.
 func (p requestPage) Pending() bool {
@@ -90,7 +99,12 @@ func (p requestPage) Faults() []fault {
 func (b base) MayDecide() bool { return b.Who.MayDecide() == nil }
 
 func (s *server) showRequest(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.renderRequest(w, r, v, http.StatusOK, &requestPage{})
+	page := &requestPage{}
+	if chosen := r.URL.Query(); r.Header.Get("HX-Request") != "" { // a link chooses nothing for a person
+		page.Duration, page.Chosen = chosen.Get("duration"), chosen.Get("only")
+		page.Access = rolebroker.Access(chosen.Get("access"))
+	}
+	return s.renderRequest(w, r, v, http.StatusOK, page)
 }
 
 // requestOf is the ID of the access request that a page is about.
