@@ -65,7 +65,8 @@ func (s *Store) count(ctx context.Context, st *statement, args ...any) (n int, e
 	return n, err
 }
 
-// Activity counts the sessions, calls, refused calls and calls that lacked a yes of each of so many hours from a time on, which begins an hour.
+// Activity counts the sessions, calls, refused calls and calls that lacked a yes of each of so many hours from a time
+// on, which begins an hour.
 // It counts up to most of each, except the calls of an hour that has a digest.
 func (s *Store) Activity(
 	ctx context.Context, from time.Time, hours, most int,
