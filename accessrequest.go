@@ -161,12 +161,13 @@ type ApprovalTerms struct {
 	Access     Access        // empty: as asked
 	Note       string
 	BreakGlass bool     // the owner of the agent decides, because nobody else can
-	Narrowed   Narrowed // only these writes; the zero value: all writes of the task
-	OnlyCall   bool     // only what the call that asked does; excludes Narrowed
+	Narrowed   Narrowed // only these calls; the zero value: the call that the request is about, or all, if it is about all
+	AllCalls   bool     // all writes or calls of the task, also if the request is about one; excludes Narrowed
 }
 
-// Approve returns the request as approved at a time: the clock of the grant starts then. It refuses what is not
-// pending, and whatever is longer or wider than asked. Codes: conflict, invalid.
+// Approve returns the request as approved at a time: the clock of the grant starts then. A request about a call is
+// approved for that call. It refuses what is not pending, and whatever is longer or wider than asked. Codes: conflict,
+// invalid.
 func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessRequest, error) {
 	if err := r.decidable(now); err != nil {
 		return AccessRequest{}, err
@@ -190,16 +191,13 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 		}
 	}
 	with.Narrowed.check(r.About, &p)
-	if with.OnlyCall {
-		only, ok := r.Call.Only()
-		switch {
-		case !with.Narrowed.IsZero():
-			p.add("only_call", "excludes actions and resources")
-		case r.Call == nil:
-			p.add("only_call", "no call asked for this; name actions and resources instead")
-		case !ok:
-			p.add("only_call", "the IAM actions of the call are not known")
-		}
+	switch only, ok := r.Call.Only(); {
+	case with.AllCalls && !with.Narrowed.IsZero():
+		p.add("all_calls", "excludes actions and resources")
+	case with.AllCalls || !with.Narrowed.IsZero() || r.Call == nil:
+	case !ok:
+		p.add("all_calls", "is required: the IAM actions of the call are not known, so it cannot be approved alone")
+	default:
 		with.Narrowed = only
 	}
 	p.check("note", checkNote(with.Note))

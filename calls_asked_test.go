@@ -164,23 +164,26 @@ func TestOnlyACallIsApproved(t *testing.T) {
 	asked := rolebroker.AccessRequest{Access: rolebroker.AccessFull, About: rolebroker.ApprovalWrite, Duration: time.Hour,
 		ExpiresAt: now.Add(time.Hour),
 		Call:      &rolebroker.AskedCall{Actions: []string{"s3:PutObject"}, Resources: []string{"arn:aws:s3:::a/k"}}}
-	if got, err := asked.Approve(rolebroker.ApprovalTerms{OnlyCall: true}, now); err != nil ||
+	if got, err := asked.Approve(rolebroker.ApprovalTerms{}, now); err != nil ||
 		!reflect.DeepEqual(got.Narrowed, rolebroker.Narrowed{Actions: asked.Call.Actions, Resources: asked.Call.Resources}) {
 		t.Errorf("%+v, %v", got.Narrowed, err)
+	}
+	all, err := asked.Approve(rolebroker.ApprovalTerms{AllCalls: true}, now)
+	if err != nil || !all.Narrowed.IsZero() {
+		t.Errorf("for all calls it is %+v, %v", all.Narrowed, err)
 	}
 	for name, c := range map[string]struct {
 		call  *rolebroker.AskedCall
 		terms rolebroker.ApprovalTerms
 	}{
-		"no call":   {nil, rolebroker.ApprovalTerms{OnlyCall: true}},
-		"no action": {&rolebroker.AskedCall{}, rolebroker.ApprovalTerms{OnlyCall: true}},
-		"both": {asked.Call, rolebroker.ApprovalTerms{OnlyCall: true, Narrowed: rolebroker.Narrowed{
+		"no action": {&rolebroker.AskedCall{}, rolebroker.ApprovalTerms{}},
+		"both": {asked.Call, rolebroker.ApprovalTerms{AllCalls: true, Narrowed: rolebroker.Narrowed{
 			Actions: []string{"s3:PutObject"}}}},
 	} {
 		other := asked
 		other.Call = c.call
 		if _, err := other.Approve(c.terms, now); rolebroker.CodeOf(err) != rolebroker.CodeInvalid ||
-			!strings.Contains(err.Error(), "only_call") {
+			!strings.Contains(err.Error(), "all_calls") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -89,7 +89,7 @@ type ApproveRequest struct {
 	Note       string   `json:"note,omitempty" maxLength:"500" doc:"For the record and the agent." example:"the release is planned"`
 	Actions    []string `json:"actions,omitempty" doc:"Only these IAM actions, of a request about writes or calls. Left out: any." example:"dynamodb:PutItem"`
 	Resources  []string `json:"resources,omitempty" doc:"Only these resources, in which * stands for any text. Left out: any." example:"arn:aws:dynamodb:eu-west-1:444455556666:table/orders"`
-	OnlyCall   bool     `json:"only_call,omitempty" doc:"Only the IAM actions and resources of the call that asked; any resource, if it does not name all. Excludes actions and resources."`
+	AllCalls   bool     `json:"all_calls,omitempty" doc:"All that the agent changes or calls with the role for the task, also if the request is about one call. Left out: the IAM actions and resources of that call, and any resource, if it does not name all. Excludes actions and resources."`
 	BreakGlass bool     `json:"break_glass,omitempty" doc:"The owner of the agent approves, because nobody else can in time. Needs a note, and is marked in the record."`
 }
 

@@ -162,7 +162,7 @@ const rulesPerPage = 500
 func (b *Broker) approveByRule(
 	r *rolebroker.AccessRequest, rule *rolebroker.ApprovalRule, events *[]rolebroker.AuditEvent,
 ) error {
-	approved, err := r.Approve(rolebroker.ApprovalTerms{Note: rule.Reason}, r.CreatedAt)
+	approved, err := r.Approve(rolebroker.ApprovalTerms{Note: rule.Reason, AllCalls: true}, r.CreatedAt)
 	if err != nil {
 		return err
 	}

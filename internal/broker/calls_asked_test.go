@@ -182,7 +182,7 @@ func TestACallIsAskedAboutAgain(t *testing.T) {
 		}
 		w.calls(t.Context(), 1) // waits for that request
 		w.got(0, "")
-		if _, err := w.broker.ApproveRequest(t.Context(), bob, again.ID, rolebroker.ApprovalTerms{OnlyCall: true}); err != nil {
+		if _, err := w.broker.ApproveRequest(t.Context(), bob, again.ID, rolebroker.ApprovalTerms{}); err != nil {
 			t.Fatal(err)
 		}
 		w.got(1, "")

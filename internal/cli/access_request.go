@@ -452,10 +452,11 @@ func newRequestApprove(a *app) *cobra.Command {
 until the time is over. An approval can be shorter and narrower than what the agent
 asked for, and never longer or wider.
 
-A request about calls, on a connection with approval write or call, is about all that
-the agent changes or calls with the role for the task. --only-call narrows it to the IAM actions
-and resources of the call that asked, and to any resource if the call does not name all
-of them; --action and --resource, to those that you name.
+On a connection with approval write or call, a request is about a call. It is approved for
+the IAM actions and resources of that call, and for any resource if the call does not
+name all of them; with --action and --resource, for those that you name; with
+--all-calls, for all that the agent changes or calls with the role for the task. A
+request of the agent's own, which is about no call, is approved for all of it.
 
 The API key that owns the agent does not approve. If nobody else can in time,
 --break-glass does, with --note for the reason; the record says so.`,
@@ -466,11 +467,11 @@ The API key that owns the agent does not approve. If nobody else can in time,
     --resource arn:aws:dynamodb:eu-west-1:444455556666:table/jobs`,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&with.OnlyCall, "only-call", false, "approve only what the call that asked does")
+	f.BoolVar(&with.AllCalls, "all-calls", false, "approve all calls of the task, and not only the one that asked")
 	f.StringArrayVar(&with.Actions, "action", nil, "approve only the IAM `ACTION`, as in dynamodb:PutItem (repeatable)")
 	f.StringArrayVar(&with.Resources, "resource", nil, "approve only the resource `ARN`, where * is any text (repeatable)")
-	cmd.MarkFlagsMutuallyExclusive("only-call", "action")
-	cmd.MarkFlagsMutuallyExclusive("only-call", "resource")
+	cmd.MarkFlagsMutuallyExclusive("all-calls", "action")
+	cmd.MarkFlagsMutuallyExclusive("all-calls", "resource")
 	f.StringVar(&with.Duration, "for", "", "approve it for `DURATION`, as in 10m (default as long as asked)")
 	f.StringVar(&with.Access, "access", "", "grant the narrower `ACCESS` only: read-only or view-only")
 	f.StringVar(&with.Note, "note", "", "`TEXT` for the record and the agent")

@@ -124,8 +124,8 @@ func (w *world) remove(ctx context.Context, keys aws.Credentials) error {
 		select {
 		case <-patience.C:
 			const why = approver + " approves this call, and nothing else:"
-			if _, err := w.runQuietly(ctx, w.person, why, "request", "approve", asked.ID, "--for", "10m",
-				"--only-call"); err != nil {
+			if _, err := w.runQuietly(ctx, w.person, why, "request", "approve", asked.ID, "--for",
+				"10m"); err != nil {
 				return err
 			}
 		case err := <-sent:

@@ -74,7 +74,7 @@ func (s *server) approveRequest(ctx context.Context, who rolebroker.Caller, in *
 	}
 	return s.accessRequest(s.Broker.ApproveRequest(ctx, who, rolebroker.AccessRequestID(in.ID),
 		rolebroker.ApprovalTerms{Duration: duration, Access: rolebroker.Access(req.Access), Note: req.Note,
-			BreakGlass: req.BreakGlass, OnlyCall: req.OnlyCall,
+			BreakGlass: req.BreakGlass, AllCalls: req.AllCalls,
 			Narrowed: rolebroker.Narrowed{Actions: req.Actions, Resources: req.Resources}}))
 }
 

@@ -91,7 +91,7 @@ func (p requestPage) Changes() bool {
 // Faults are what is wrong with a decision, in the order of the fields.
 func (p requestPage) Faults() []fault {
 	return faultsOf(p.Errors, formField{"duration", "For", "duration"}, formField{"access", "Access", "access"},
-		formField{"only_call", "What", "only-problem"}, formField{"note", "Note", "note"},
+		formField{"all_calls", "What", "only-problem"}, formField{"note", "Note", "note"},
 		formField{"reason", "Reason", "reason"})
 }
 
@@ -267,7 +267,7 @@ func (s *server) approveRequest(w http.ResponseWriter, r *http.Request, v *visit
 	page := &requestPage{Duration: formValue(r, "duration"), Access: rolebroker.Access(formValue(r, "access")),
 		Note: formValue(r, "note")}
 	page.Chosen = formValue(r, "only")
-	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, OnlyCall: page.Chosen == onlyCall,
+	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, AllCalls: page.Chosen != onlyCall,
 		BreakGlass: formValue(r, "break_glass") != ""}
 	var err error
 	if terms.Duration, err = parseDuration(page.Duration); err != nil || terms.Duration <= 0 {
