@@ -267,7 +267,10 @@ func TestNothingLeadsOut(t *testing.T) {
 	}
 	write(filepath.Join(secret, "token"), tb.Scout.Reveal())
 	write(filepath.Join(u.home, ".aws/credentials"), "[default]\naws_access_key_id = AKIAPOISON\n")
-	o.Files = []string{filepath.Join(secret, "token"), filepath.Join(u.home, ".aws/credentials"), "/dev/vda", "/dev/kmsg"}
+	signIn := filepath.Join(u.home, ".config/rolebroker/sign-in.json")
+	write(signIn, "the sign-in of a person")
+	o.Files = []string{filepath.Join(secret, "token"), filepath.Join(u.home, ".aws/credentials"), signIn, "/dev/vda",
+		"/dev/kmsg"}
 	if os.Getuid() == 0 {
 		o.Setuid = filepath.Join(u.home, "effective-user")
 		copyProgram(t, o.Setuid)

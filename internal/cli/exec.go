@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/execenv"
 	"github.com/rolebroker/rolebroker/internal/gateway"
 )
@@ -74,7 +75,9 @@ policy ReadOnlyAccess as the session policy. A role of a connection with a sessi
 policy of its own is then refused.
 
 The command gets neither your own AWS identity nor the agent's token. If the server
-refuses the role, the command does not run.
+refuses the role, the command does not run. Exec never uses the sign-in of rolebroker
+login, but the command runs as you and could: exec then warns. With --user and another
+user, or --contained, it cannot read it.
 
 If the role needs a person's approval, --wait asks for it, with --reason, and starts
 the command once somebody has approved.
@@ -130,17 +133,18 @@ func (a *app) exec(
 	if err := cmp.Or(borrow.check(cmd), how.checkUser(cmd), a.checkKeep(how.keep), grant.check()); err != nil {
 		return err
 	}
-	contained, proxied, err := how.ways(a.getenv("ROLEBROKER_TOKEN_FILE"))
+	contained, proxied, err := how.ways(a.getenv("ROLEBROKER_TOKEN_FILE"), config.SignInFile(a.getenv))
+	if err != nil {
+		return err
+	}
+	c, err := a.agentClient()
 	if err != nil {
 		return err
 	}
 	if err := a.approved(cmd.Context(), borrow, grant); err != nil {
 		return err
 	}
-	c, err := a.client()
-	if err != nil {
-		return err
-	}
+	a.warnOfSignIn(how)
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding the rolebroker binary: %w", err)

@@ -4,11 +4,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/egress"
 	"github.com/rolebroker/rolebroker/internal/execenv"
 )
@@ -43,8 +45,9 @@ func (e *execution) flags(cmd *cobra.Command) {
 		"show a contained command `PATH`, below /tmp or /run; can be repeated")
 }
 
-// ways are how the command reaches AWS: contained, by a proxy, or neither, which is by an endpoint.
-func (e *execution) ways(tokenFile string) (*execenv.Containment, *execenv.Proxied, error) {
+// ways are how the command reaches AWS: contained, by a proxy, or neither, which is by an endpoint. A contained command
+// sees neither file.
+func (e *execution) ways(tokenFile, signInFile string) (*execenv.Containment, *execenv.Proxied, error) {
 	if err := e.checkWays(); err != nil {
 		return nil, nil, err
 	}
@@ -57,7 +60,8 @@ func (e *execution) ways(tokenFile string) (*execenv.Containment, *execenv.Proxi
 	case err != nil:
 		return nil, nil, err
 	case e.contained:
-		return &execenv.Containment{Hosts: hosts, Private: private, Paths: e.paths, TokenFile: tokenFile}, nil, nil
+		return &execenv.Containment{Hosts: hosts, Private: private, Paths: e.paths, TokenFile: tokenFile,
+			SignInFile: signInFile}, nil, nil
 	case e.proxy:
 		return nil, &execenv.Proxied{Hosts: hosts, Private: private}, nil
 	}
@@ -105,6 +109,24 @@ func (e *execution) checkUser(cmd *cobra.Command) error {
 		return usage("--user has an empty group; leave the colon out for the groups of the user")
 	}
 	return nil
+}
+
+// warnOfSignIn warns the person who runs exec if the command could use their sign-in, and so act for them.
+func (a *app) warnOfSignIn(how execution) {
+	saved, err := config.LoadSignIn(a.outside())
+	if err != nil || saved.Token.IsZero() || !a.Now().Before(saved.ExpiresAt) || how.contained || how.byAnother() {
+		return
+	}
+	a.note("warning: the command can read your sign-in as %s, and act for you, as by approving its own requests; "+
+		"sign out before (rolebroker logout), or run it with --contained, or as another user with --user",
+		plain(saved.Name))
+}
+
+// byAnother reports whether the command runs as another user than exec.
+func (e *execution) byAnother() bool {
+	name, _, _ := strings.Cut(e.user, ":")
+	self, err := user.Current()
+	return name != "" && err == nil && name != self.Username && name != self.Uid
 }
 
 // stdin returns the command's stdin: none if stdin is the file with the agent's

@@ -91,8 +91,13 @@ func (a *app) getenv(name string) string {
 }
 
 // client makes a client of the server that the environment names.
-func (a *app) client() (*client.Client, error) {
-	cfg, err := config.LoadClient(a.outside())
+func (a *app) client() (*client.Client, error) { return a.clientOf(config.LoadClient) }
+
+// agentClient makes a client for an agent: one that does not act for the person who signed in.
+func (a *app) agentClient() (*client.Client, error) { return a.clientOf(config.LoadAgentClient) }
+
+func (a *app) clientOf(load func(config.Outside) (config.Client, error)) (*client.Client, error) {
+	cfg, err := load(a.outside())
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -45,7 +45,12 @@ const (
 
 // LoadClient reads and checks the settings of a client. Its error has a field for
 // each problem.
-func LoadClient(outside Outside) (Client, error) {
+func LoadClient(outside Outside) (Client, error) { return loadClient(outside, true) }
+
+// LoadAgentClient is LoadClient for an agent, which never uses a person's sign-in.
+func LoadAgentClient(outside Outside) (Client, error) { return loadClient(outside, false) }
+
+func loadClient(outside Outside, asPerson bool) (Client, error) {
 	c := Client{URL: outside.Getenv(urlEnv)}
 	if c.URL == "" {
 		c.URL = defaultURL
@@ -55,7 +60,7 @@ func LoadClient(outside Outside) (Client, error) {
 		p.add(urlEnv, "%s", problem)
 	}
 	known := len(p)
-	if !c.useSignIn(outside, &p) {
+	if !asPerson || !c.useSignIn(outside, &p) {
 		c.loadToken(outside, &p)
 	}
 	badToken := len(p) > known

@@ -32,6 +32,10 @@ type Containment struct {
 
 	// TokenFile is the file with the agent's token, which the command must not see; empty: none.
 	TokenFile string
+
+	// SignInFile is the file with the sign-in of the person who runs exec. The command sees neither it nor its
+	// directory. Empty: none.
+	SignInFile string
 }
 
 // emptied are the directories in which hosts have sockets: they are new and empty inside.
@@ -217,7 +221,7 @@ func (o Options) world(dir string) (contain.World, error) {
 		}
 	}
 	token, err := o.hideToken(w)
-	w.Hidden = slices.Concat(token, keyFiles(o.Env), sockets())
+	w.Hidden = slices.Concat(token, keyFiles(o.Env, o.Contained.SignInFile), sockets())
 	return w, err
 }
 
@@ -321,8 +325,12 @@ func (o Options) hideToken(w contain.World) ([]string, error) {
 	return hidden, nil
 }
 
-// keyFiles are files of the user's that may have AWS keys, or lead to them. Inside they are empty.
-func keyFiles(env []string) (all []string) {
+// keyFiles are files of the user's that may have AWS keys, or lead to them, and the directory of the person's sign-in,
+// where another may replace it. Inside they are empty.
+func keyFiles(env []string, signIn string) (all []string) {
+	if signIn != "" {
+		all = append(all, filepath.Dir(signIn))
+	}
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_FILE",
 		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_LOGIN_CACHE_DIRECTORY", "BOTO_CONFIG",
 		"EC2_PRIVATE_KEY"} {

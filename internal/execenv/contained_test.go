@@ -53,3 +53,12 @@ func TestWhatIsShownOnce(t *testing.T) {
 		t.Errorf("shown are %q", paths)
 	}
 }
+
+func TestTheSignInOfThePersonIsHidden(t *testing.T) {
+	o := Options{Command: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin", "HOME=/home/ada"},
+		Contained: &Containment{SignInFile: "/home/ada/.config/rolebroker/sign-in.json"}}
+	w, err := o.world(t.TempDir())
+	if err != nil || !slices.Contains(w.Hidden, "/home/ada/.config/rolebroker") {
+		t.Errorf("hidden are %q: %v", w.Hidden, err)
+	}
+}
