@@ -201,3 +201,17 @@ func TestWhatIsUnusual(t *testing.T) {
 		t.Errorf("it is %s, want %s", got, want)
 	}
 }
+
+// Who signed in as a person is not told to make a key for an approver: it would be theirs, too.
+func TestAPersonMakesNoApprover(t *testing.T) {
+	for user, wants := range map[rolebroker.UserID]string{"": "access=approver", "usr_ada": "Another person who may"} {
+		page := newAgentPage{base: base{Who: rolebroker.Caller{User: user}}}
+		var shown strings.Builder
+		if err := pages()["new-agent"].ExecuteTemplate(&shown, "make-approver", page); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(shown.String(), wants) || user != "" && strings.Contains(shown.String(), "access=approver") {
+			t.Errorf("%q reads %s", user, &shown)
+		}
+	}
+}
