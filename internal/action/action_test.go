@@ -52,6 +52,12 @@ func TestS3(t *testing.T) {
 	is("s3 GET my.s3.s3.us-east-1.amazonaws.com /a/k", "GetObject", "s3:GetObject", "arn:aws:s3:::my.s3/a/k")
 	is("s3 GET bucket.vpce-1a.s3.us-east-1.vpce.amazonaws.com /bkt/a/k", "GetObject", "s3:GetObject", object)
 	is("s3 GET bkt.bucket.vpce-1a.s3.us-east-1.vpce.amazonaws.com /a/k", "GetObject", "s3:GetObject", object)
+	is("s3 PUT vpce-1a.s3.us-east-1.amazonaws.com /bkt/a/k", "PutObject", "s3:PutObject", "arn:aws:s3:::vpce-1a/bkt/a/k")
+	is("s3 PUT my-vpce-1a.s3.us-east-1.amazonaws.com /bkt/a/k", "PutObject", "s3:PutObject",
+		"arn:aws:s3:::my-vpce-1a/bkt/a/k")
+	for _, label := range []string{"control", "111122223333.control", "accesspoint", "ap-111122223333.accesspoint"} {
+		is("s3 PUT "+label+".vpce-1a.s3.us-east-1.vpce.amazonaws.com /v20180820/accesspoint/ap/policy", "", "", "*")
+	}
 	is("s3 GET - /bkt/a/k", "GetObject", "s3:GetObject", object)
 	is("s3 GET - /bkt/a%2Fk", "GetObject", "s3:GetObject", object)
 	is("s3 GET - /bkt//k", "GetObject", "s3:GetObject", "arn:aws:s3:::bkt//k")

@@ -123,6 +123,7 @@ func (r *Request) fill(op *operation, t *template, w where) (arn string, is read
 	if !t.arn {
 		b.WriteString(r.arnStart())
 	}
+	filled := false
 	for _, p := range t.pieces {
 		switch p.kind {
 		case 't':
@@ -144,8 +145,12 @@ func (r *Request) fill(op *operation, t *template, w where) (arn string, is read
 				return "", unreadable
 			}
 			if isARN || strings.HasPrefix(value, "arn:") {
+				if filled {
+					return "", unreadable // no name is the ARN of something else
+				}
 				b.Reset() // it has all that comes before
 			}
+			filled = true
 			b.WriteString(value)
 		}
 	}

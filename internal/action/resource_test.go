@@ -84,6 +84,7 @@ func TestAllResourcesOfACall(t *testing.T) {
 		{"dynamodb POST - /", dynamo + "Query", `{"TableName":"a","IndexName":"i","IndexName":"j"}`, table + "a *"},
 		{"dynamodb POST - /", dynamo + "Query", `{"TableName":"a","IndexName":["i"]}`, table + "a *"},
 		{"dynamodb POST - /", dynamo + "Query", `{"TableName":"a","IndexName":null}`, table + "a"},
+		{"dynamodb POST - /", dynamo + "Query", `{"TableName":"a","IndexName":"` + table + `b"}`, table + "a *"},
 
 		// Other names of a resource.
 		{"dynamodb POST - /", dynamo + "Query", `{"TableName":"` + table + `a","IndexName":"i"}`,

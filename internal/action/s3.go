@@ -100,7 +100,12 @@ func (r *Request) s3Place() (*s3Place, string) {
 	switch label {
 	case "s3", "s3-accelerate", "s3-external-1", "s3express-control":
 		p.express = label == "s3express-control"
-		if before = withoutEndpoint(before); before == "" {
+		if strings.Contains(strings.ToLower(r.Host), ".vpce.") { // else vpce-1a is the name of a bucket
+			if before, ok = withoutEndpoint(before); !ok {
+				return nil, "the host is a VPC endpoint for something other than buckets"
+			}
+		}
+		if before == "" {
 			return p, p.pathStyle(path)
 		}
 		p.bucket = before
@@ -139,14 +144,19 @@ func (r *Request) s3Place() (*s3Place, string) {
 	return p, p.setKey(path)
 }
 
-// withoutEndpoint is the bucket before the label of a VPC endpoint, where the label bucket stands for path style.
-func withoutEndpoint(before string) string {
-	i := strings.Index(before, "vpce-")
-	if i < 0 || strings.Contains(before[i:], ".") {
-		return before
+// withoutEndpoint is the bucket before the label of a VPC endpoint, where the label bucket stands for path style. Not ok:
+// the label stands for access points or S3 Control.
+//
+// Source: AWS PrivateLink for Amazon S3, "Accessing buckets, S3 access points, and Amazon S3 Control API operations".
+func withoutEndpoint(before string) (bucket string, ok bool) {
+	before, endpoint, _ := cutLast(before)
+	if !strings.HasPrefix(endpoint, "vpce-") {
+		return "", false
 	}
-	before = strings.TrimSuffix(before[:i], ".")
-	return strings.TrimSuffix(strings.TrimSuffix(before, "bucket"), ".")
+	if before == "" || before == "bucket" {
+		return "", true
+	}
+	return strings.CutSuffix(before, ".bucket")
 }
 
 // cutAccount cuts name-111122223333.
