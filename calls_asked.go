@@ -116,8 +116,9 @@ func (n Narrowed) Permits(asked, c *AskedCall) bool {
 	return n.Allows(c) && (c == nil || !c.Token || n.IsZero() || asked != nil && asked.Token)
 }
 
-// glob reports whether a text is like a pattern, in which * stands for any text.
+// glob reports whether a text is like a pattern, in which * stands for any text and ${*} for the character.
 func glob(pattern, s string) bool {
+	pattern, s = strings.ReplaceAll(pattern, "${*}", "\x00"), strings.ReplaceAll(s, "${*}", "\x00")
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
 		return pattern == s
