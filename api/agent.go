@@ -54,7 +54,7 @@ type AgentRequest struct {
 	Name               string               `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment; the RoleSessionName that CloudTrail shows." example:"scout"`
 	Description        string               `json:"description,omitempty" maxLength:"1000" example:"Looks around"`
 	Disabled           bool                 `json:"disabled,omitempty" doc:"A disabled agent can borrow nothing. Credentials that it has work until they expire. False does not enable an agent that was cut off."`
-	Owner              string               `json:"owner,omitempty" doc:"The name or ID of the API key whose holder answers for the agent, and does not approve its access requests. Left out or empty: unchanged; a new agent has the key that creates it." example:"admin"`
+	Owner              string               `json:"owner,omitempty" doc:"The name or ID of the API key whose holder answers for the agent, and does not approve its access requests. Left out or empty: unchanged; a new agent has the key that creates it, or the person whose key that is." example:"admin"`
 	DefaultIntegration *string              `json:"default_integration,omitempty" doc:"The name or ID of the integration whose default role the agent gets if it names none. Left out: unchanged; an agent without one gets its first connection. Empty: none." example:"production"`
 	Connections        *[]ConnectionRequest `json:"connections,omitempty" maxItems:"10000" doc:"The connections after the request. Left out: unchanged."`
 
