@@ -131,7 +131,7 @@ var causes = []cause{
 				`,{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`)
 		},
 		code: "denied", cure: func(p *patient, hint string) {
-			p.says(hint, "5. no explicit Deny")
+			p.says(hint, "4. no explicit Deny")
 			p.trust(p.trustPolicy())
 		}},
 	{name: "the role does not trust the server, and AWS says so",

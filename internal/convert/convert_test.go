@@ -185,7 +185,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	asked := grants.Requests[0]
 	asked.ID, asked.About = "req_w", rolebroker.ApprovalWrite // a question of the gateway's, which is no leave to borrow
 	grants.Requests = append(grants.Requests, asked)
-	full(t, grants.Requests[0], "Narrowed")
+	full(t, grants.Requests[0], "Narrowed", "Call")
 	full(t, grants.Agent, "Owner", "OwnerName", "CutOff")
 	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
 	if err != nil {
