@@ -207,7 +207,7 @@ var scenes = []scene{
 			"this server sends its calls, and all but these reads wait for a person’s yes.")
 		p.fills("Buckets that it reads without asking", "reports s3://media")
 		p.presses("Write the policy")
-		p.sees("each call except to read the buckets reports and media")
+		p.sees("reads the buckets reports and media by itself; every other call waits for a person’s yes")
 	}},
 	{"new-agent-errors", func(p *person) {
 		p.opens("/agents/new")
